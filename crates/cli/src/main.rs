@@ -1,0 +1,3 @@
+//! The tale binary; wires everything.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pool, migrations, the embedded PostgreSQL cluster, per-test databases.

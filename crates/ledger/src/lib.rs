@@ -1,0 +1,1 @@
+//! Accounts, journals, balances: double entry.

@@ -1,0 +1,69 @@
+//! What the language knows of task kinds: names and schemas, never code.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::spec::{PIPELINE_KIND, SCHEDULER_POOL};
+
+/// One task kind, as its implementation publishes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KindDescription {
+    /// The name that `uses:` takes, such as `learning.train`.
+    pub name: String,
+    /// One line that says what it does.
+    pub summary: String,
+    /// The JSON Schema of `with`.
+    pub arguments: Value,
+    /// The JSON Schema of the outputs.
+    pub outputs: Value,
+    /// The pool of steps that name none.
+    pub pool: Option<String>,
+}
+
+/// Every task kind that pipelines may use.
+#[derive(Debug, Clone)]
+pub struct KindCatalog {
+    kinds: BTreeMap<String, KindDescription>,
+}
+
+impl KindCatalog {
+    /// The catalogue of these kinds and of those that the scheduler runs itself; the last of a name wins.
+    pub fn new(kinds: impl IntoIterator<Item = KindDescription>) -> Self {
+        let kinds = kinds.into_iter().chain([child_pipeline()]);
+        Self { kinds: kinds.map(|kind| (kind.name.clone(), kind)).collect() }
+    }
+
+    /// The kind called `name`.
+    pub fn find(&self, name: &str) -> Option<&KindDescription> {
+        self.kinds.get(name)
+    }
+
+    /// Every kind, by name.
+    pub fn list(&self) -> impl ExactSizeIterator<Item = &KindDescription> {
+        self.kinds.values()
+    }
+}
+
+/// The kind `pipeline`: a child run, which the scheduler starts and waits for.
+fn child_pipeline() -> KindDescription {
+    KindDescription {
+        name: PIPELINE_KIND.to_owned(),
+        summary: "Runs another pipeline and waits for it without holding a worker.".to_owned(),
+        arguments: json!({
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["pipeline"],
+            "properties": {
+                "pipeline": { "type": "string", "description": "The name of the pipeline to run." },
+                "params": { "type": "object", "description": "Its params." },
+            },
+        }),
+        outputs: json!({
+            "type": ["object", "null"],
+            "description": "The top-level `outputs` of the child run.",
+        }),
+        pool: Some(SCHEDULER_POOL.to_owned()),
+    }
+}

@@ -1,0 +1,143 @@
+//! Planning: from a spec and params to steps, edges and the tasks that are known at once.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tale_primitives::{RunId, UtcDay};
+
+use crate::{PipelineError, PipelineSpec, RetryPolicy};
+
+/// What `run` is in expressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunContext {
+    /// `run.id`.
+    pub id: RunId,
+    /// `run.date`: the day that the run is for, which a back-fill sets to the past.
+    pub date: UtcDay,
+    /// `run.parent`: the run that started this one, or null.
+    pub parent: Option<RunId>,
+}
+
+/// The steps of a run, each with what is known of it at the start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunPlan {
+    /// The steps in the author's order; the implicit `@outputs`, where there is one, is last.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedStep {
+    /// Its place in [`RunPlan::steps`].
+    pub index: u16,
+    /// Its name.
+    pub name: String,
+    /// Its task kind.
+    pub kind: String,
+    /// The steps that must have finished first, in order, each once.
+    pub needs: Vec<u16>,
+    /// The steps that need this one: the inverse of `needs`.
+    pub dependents: Vec<u16>,
+    /// The pool whose workers run its tasks.
+    pub pool: String,
+    /// How often and when a failed task is tried again.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take.
+    pub timeout_ms: Option<u64>,
+    /// How many of its tasks may fail, in parts per million of their number.
+    pub tolerate_ppm: u32,
+    /// Whether the step has `for_each`: its outputs are then a list, one per task.
+    pub fan_out: bool,
+    /// Whether its tasks run one after another.
+    pub sequence: bool,
+    /// Its tasks, as far as they are known.
+    pub tasks: PlannedTasks,
+}
+
+/// The tasks of a step at the start of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlannedTasks {
+    /// Every task is known.
+    Now(Vec<PlannedTask>),
+    /// `when` is already false.
+    Skipped,
+    /// Known once the steps of [`references`] have finished, by [`expand`].
+    Later,
+}
+
+/// One task to enqueue.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedTask {
+    /// Its place in the step's fan-out.
+    pub index: u32,
+    /// Its arguments, with every expression evaluated.
+    pub arguments: Value,
+}
+
+/// The outputs of finished steps by name: null for a skipped step, a list for a fan-out.
+pub type StepOutputs = std::collections::BTreeMap<String, Value>;
+
+/// Where a sequence stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SequenceState {
+    /// The item to run now.
+    pub next_index: u32,
+    /// The outputs of the item before; null before the first.
+    pub previous: Value,
+}
+
+/// What to enqueue for a step whose needs have finished.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Expansion {
+    /// `when` is false: nothing.
+    Skipped,
+    /// Every task of the step, possibly none.
+    Tasks(Vec<PlannedTask>),
+    /// The next task of a sequence.
+    Next {
+        /// The task.
+        task: PlannedTask,
+        /// How many the sequence has in all.
+        total: u32,
+    },
+    /// A sequence has run every item (at once, where its list is empty).
+    Finished {
+        /// How many it had.
+        total: u32,
+    },
+}
+
+/// The plan of a run.
+///
+/// # Errors
+/// [`PipelineError`] where the spec is not sound or an expression over `params` and `run` fails.
+pub fn plan(
+    spec: &PipelineSpec,
+    params: &Map<String, Value>,
+    run: &RunContext,
+) -> Result<RunPlan, PipelineError> {
+    crate::planner::plan(spec, params, run)
+}
+
+/// The steps whose outputs the expansion of this step reads, in the order of the spec.
+///
+/// # Errors
+/// [`PipelineError::NoSuchStep`], or an expression that cannot be read.
+pub fn references(spec: &PipelineSpec, step_index: u16) -> Result<Vec<String>, PipelineError> {
+    crate::planner::references(spec, step_index)
+}
+
+/// What to enqueue for the step at `step_index`, whose needs have finished.
+///
+/// # Errors
+/// [`PipelineError`] where outputs are missing or an expression fails.
+pub fn expand(
+    spec: &PipelineSpec,
+    step_index: u16,
+    params: &Map<String, Value>,
+    run: &RunContext,
+    outputs: &StepOutputs,
+    sequence: Option<&SequenceState>,
+) -> Result<Expansion, PipelineError> {
+    crate::planner::expand(spec, step_index, params, run, outputs, sequence)
+}

@@ -1,0 +1,19 @@
+//! Typed ids, amounts, days, seeds and digests: the words that every other crate shares.
+//!
+//! Nothing here does I/O, reads a clock or knows a database.
+
+mod address;
+mod amount;
+mod day;
+mod digest;
+mod ids;
+mod name;
+mod seed;
+
+pub use address::{Address, AddressError};
+pub use amount::{Amount, AmountError};
+pub use day::{DayError, UtcDay};
+pub use digest::{Digest, DigestError};
+pub use ids::{AttemptId, GeneratorId, RunId, TaskId, WorkerId};
+pub use name::{Name, NameError};
+pub use seed::Seed;

@@ -1,0 +1,1 @@
+//! Runs, steps, tasks, leases, retries; its tables are its own.

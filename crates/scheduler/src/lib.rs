@@ -1,0 +1,1 @@
+//! Run advancement: expands steps, starts sub-runs, reaps lost leases.

@@ -1,0 +1,1 @@
+//! Object store, content-addressed artifacts, Parquet data sets.

@@ -1,0 +1,1 @@
+//! Databases, seeds and servers for tests.

@@ -1,0 +1,1 @@
+//! Epochs, emission, rewards and claims.

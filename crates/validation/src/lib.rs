@@ -1,0 +1,1 @@
+//! The Proof of Validation protocol: gates, scores, votes, points.

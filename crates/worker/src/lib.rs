@@ -1,0 +1,1 @@
+//! The apalis runtime: claim, heartbeat, run, drain.

@@ -1,0 +1,1 @@
+//! System tests: what holds for the whole product.
