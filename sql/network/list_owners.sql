@@ -1,0 +1,1 @@
+select id, owner from network.generator where id = any($1::uuid[])
