@@ -1,1 +1,16 @@
-//! Accounts, journals, balances: double entry.
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod audit;
+mod content;
+mod error;
+mod journal;
+mod posting;
+mod reading;
+
+pub use account::{AccountKey, AccountKind, AccountOwner, Asset};
+pub use audit::{Discrepancy, VerifyReport, verify};
+pub use error::LedgerError;
+pub use journal::{Entry, Journal, JournalId, JournalSummary, NewJournal, Side};
+pub use posting::{Posted, post_journal};
+pub use reading::{Balance, BalanceFilter, balance, balances, journal, list_journals};

@@ -1,0 +1,1 @@
+select id, content_digest from ledger.journal where key = $1

@@ -1,0 +1,2 @@
+select id, key as "key!", asset, debits::text as "debits!", credits::text as "credits!"
+from ledger.account

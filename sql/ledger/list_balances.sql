@@ -1,0 +1,4 @@
+select key as "key!", debits::text as "debits!", credits::text as "credits!"
+from ledger.account
+where ($1::text is null or kind = $1) and ($2::text is null or asset = $2)
+order by key collate "C"
