@@ -1,1 +1,16 @@
-//! Pool, migrations, the embedded PostgreSQL cluster, per-test databases.
+#![doc = include_str!("../README.md")]
+
+mod binaries;
+mod cluster;
+mod directory;
+mod error;
+mod place;
+mod pool;
+mod server;
+mod supervisor;
+
+pub use binaries::{PostgresBinaries, find_postgres};
+pub use cluster::{ClusterOptions, EmbeddedCluster};
+pub use directory::{DataDirectory, DataDirectoryLock, Holder};
+pub use error::{DatabaseError, ServerVersion};
+pub use pool::{OLDEST_SERVER, connect, migrate, migrations_digest, server_version, without_password};
