@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use tale_primitives::Digest;
+use parquet::errors::ParquetError;
+use tale_primitives::{Digest, Name, TaskId};
+
+use crate::DatasetProblem;
 
 /// A failure of the store, an artifact or a data set.
 ///
@@ -121,8 +124,107 @@ pub enum StorageError {
         /// The file.
         path: PathBuf,
     },
-    /// The process is shutting down.
-    #[error("the work was stopped by the end of the process")]
+    /// A task publishes a name a second time.
+    #[error("task {task} has published an artifact of that name already")]
+    ArtifactExists {
+        /// The task.
+        task: TaskId,
+    },
+    /// An artifact's name or media type has not the form that the schema asks for.
+    #[error("task {task} has an artifact whose name or media type is not allowed ({constraint})")]
+    InvalidArtifact {
+        /// The task.
+        task: TaskId,
+        /// The constraint that refused it.
+        constraint: String,
+    },
+    /// No data set has this name.
+    #[error("there is no data set {name}; `tale dataset import FILE.parquet --name {name}` makes one")]
+    UnknownDataset {
+        /// The name.
+        name: Name,
+    },
+    /// The name stands for other content.
+    #[error("data set {name} exists already with other content; choose another name")]
+    DatasetExists {
+        /// The name.
+        name: Name,
+    },
+    /// A manifest is of another format.
+    #[error("the manifest of data set {name} cannot be read ({found}); import the data set again")]
+    UnreadableManifest {
+        /// The data set.
+        name: Name,
+        /// What was found.
+        found: String,
+    },
+    /// A file is not a set of labelled images.
+    #[error("cannot import {}: {problem}", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: DatasetProblem,
+    },
+    /// An object does not hold the split that its reference promises.
+    #[error("object {key} in {store} is not a split of images: {problem}")]
+    DamagedSplit {
+        /// The store's URL.
+        store: String,
+        /// The object's key.
+        key: String,
+        /// What is wrong with it.
+        problem: DatasetProblem,
+    },
+    /// A split could not be decoded.
+    #[error("cannot decode split {key} in {store}")]
+    DecodeSplit {
+        /// The store's URL.
+        store: String,
+        /// The object's key.
+        key: String,
+        /// Why not.
+        #[source]
+        source: ParquetError,
+    },
+    /// A split could not be written to the temporary directory.
+    #[error("cannot write a split to {}; check the free space, TMPDIR chooses another directory", path.display())]
+    WriteSplit {
+        /// The temporary file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: ParquetError,
+    },
+    /// Rows were asked for that the split does not have, or out of order.
+    #[error("rows must ascend and lie below {rows}, the number of rows of the split; {index} does not")]
+    RowIndex {
+        /// The first index that breaks the rule.
+        index: u32,
+        /// How many rows the split has.
+        rows: u64,
+    },
+    /// A data set cannot be divided among so many.
+    #[error("data set {name} has {rows} rows to train on, too few for {participants} participants")]
+    TooManyParticipants {
+        /// The data set.
+        name: Name,
+        /// Its rows to train on.
+        rows: u64,
+        /// Among how many they were to be divided.
+        participants: usize,
+    },
+    /// A data set cannot be divided among none.
+    #[error("a data set is divided among at least one participant")]
+    NoParticipants,
+    /// The concentration of the Dirichlet distribution is out of range.
+    #[error("alpha must be between 0.001 and 1000000, and is {alpha}")]
+    Concentration {
+        /// The value that was given.
+        alpha: f64,
+    },
+    /// The process is shutting down, or the caller went away.
+    #[error("the work was stopped before its end")]
     Stopped,
     /// The database failed.
     #[error("the database failed in schema storage")]
@@ -135,6 +237,24 @@ pub enum StorageError {
         /// The value.
         value: String,
     },
+}
+
+impl StorageError {
+    /// The error for a request that the store answered with `source`.
+    pub(crate) fn of_request(
+        store: String,
+        operation: &'static str,
+        key: String,
+        source: object_store::Error,
+    ) -> Self {
+        match source {
+            object_store::Error::NotFound { .. } if operation == "read" => Self::MissingObject { store, key },
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                Self::AccessDenied { store, operation, key, source }
+            }
+            source => Self::StoreRequest { store, operation, key, source },
+        }
+    }
 }
 
 /// Why a URL does not name a store.

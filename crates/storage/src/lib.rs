@@ -1,16 +1,35 @@
 #![doc = include_str!("../README.md")]
 
+mod artifacts;
 mod blocking;
+mod columns;
+mod dataset_problem;
+mod dirichlet;
 mod error;
 mod image;
+mod image_file;
+mod import;
 mod manifest;
 mod object;
+mod partition;
+mod read;
+mod registry;
+mod routing;
+mod scan;
 mod settings;
+mod split;
+mod split_writer;
 mod store;
 mod upload;
 
+pub use artifacts::{Artifact, list_artifacts, publish_artifacts};
+pub use dataset_problem::DatasetProblem;
 pub use error::{StorageError, StoreUrlProblem};
 pub use image::{ImageBatch, ImageShape, ImageShapeError};
+pub use import::{ImportProgress, ImportRequest, ImportStage, import};
 pub use manifest::{DatasetManifest, ImportSource, SplitRef};
 pub use object::{NewArtifact, ObjectRef};
+pub use partition::partition;
+pub use read::{RowSelection, read_rows};
+pub use registry::{DatasetSummary, find_dataset, list_datasets};
 pub use store::{PutReceipt, Store};

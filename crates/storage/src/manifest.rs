@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tale_primitives::Name;
 
-use crate::{ImageShape, ObjectRef};
+use crate::{ImageShape, ObjectRef, StorageError};
 
 /// One Parquet object of images: `image` (fixed-size binary, never null) and `label` (`uint32`, never null).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,4 +64,12 @@ pub struct DatasetManifest {
 impl DatasetManifest {
     /// The version of the format that this code writes and reads.
     pub const FORMAT: u32 = 1;
+
+    /// The manifest as it is stored: indented JSON, for people who open the object.
+    pub(crate) fn to_json(&self) -> Result<Vec<u8>, StorageError> {
+        serde_json::to_vec_pretty(self).map_err(|error| StorageError::UnreadableManifest {
+            name: self.name.clone(),
+            found: error.to_string(),
+        })
+    }
 }

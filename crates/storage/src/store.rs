@@ -144,19 +144,10 @@ impl Store {
         key: &str,
         source: object_store::Error,
     ) -> StorageError {
-        let (store, key) = (self.url.to_string(), key.to_owned());
-        match source {
-            object_store::Error::NotFound { .. } if operation == "read" => {
-                StorageError::MissingObject { store, key }
-            }
-            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                StorageError::AccessDenied { store, operation, key, source }
-            }
-            source => StorageError::StoreRequest { store, operation, key, source },
-        }
+        StorageError::of_request(self.url.to_string(), operation, key.to_owned(), source)
     }
 
-    fn check_size(&self, object: &ObjectRef, found: u64) -> Result<(), StorageError> {
+    pub(crate) fn check_size(&self, object: &ObjectRef, found: u64) -> Result<(), StorageError> {
         let expected = object.size_bytes;
         if found == expected {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Files into objects, without holding them in memory.
+//! Files into objects and back, without holding them in memory.
 
 use std::{
     fs::File,
@@ -7,10 +7,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, WriteMultipart};
 use sha2::{Digest as _, Sha256};
 use tale_primitives::Digest;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{ObjectRef, StorageError, Store, blocking::blocking};
 
@@ -101,6 +102,31 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Fetches an object into a new file at `path`, checking its size and its digest on the way.
+    pub async fn get_file(&self, object: &ObjectRef, path: &Path) -> Result<(), StorageError> {
+        let key = object.key();
+        let failed = |source| self.failure("read", &key, source);
+        let unwritable =
+            |source| StorageError::LocalFile { operation: "write", path: path.to_owned(), source };
+        let answer = self.client().get(&self.path(&key)).await.map_err(failed)?;
+        self.check_size(object, answer.meta.size)?;
+        let mut file = tokio::fs::File::create_new(path).await.map_err(unwritable)?;
+        let mut hash = Sha256::new();
+        let mut bytes = answer.into_stream();
+        while let Some(piece) = bytes.try_next().await.map_err(failed)? {
+            hash.update(&piece);
+            file.write_all(&piece).await.map_err(unwritable)?;
+        }
+        file.flush().await.map_err(unwritable)?;
+        let found = Digest::from_bytes(hash.finalize().into());
+        if found != object.digest {
+            return Err(StorageError::WrongDigest { store: self.url().to_owned(), key, found });
+        }
+        Ok(())
+    }
+}
+
 /// The reference that the file's bytes will have, read in small pieces.
 pub(crate) async fn digest_file(path: PathBuf) -> Result<ObjectRef, StorageError> {
     blocking(move || {
@@ -109,7 +135,7 @@ pub(crate) async fn digest_file(path: PathBuf) -> Result<ObjectRef, StorageError
     .await?
 }
 
-fn digest_reader(path: &Path) -> io::Result<ObjectRef> {
+pub(crate) fn digest_reader(path: &Path) -> io::Result<ObjectRef> {
     let mut file = File::open(path)?;
     let (mut hash, mut size_bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 18];
