@@ -1,0 +1,95 @@
+//! Contribution points: who moved the model, and by how much.
+
+use serde::{Deserialize, Serialize};
+use tale_primitives::GeneratorId;
+
+use crate::Fixed;
+
+/// Where along the step from the old to the new model the loss gradient is taken: the two
+/// Gauss–Legendre nodes of 0..1, exact for polynomials up to the third degree, with weight ½ each.
+pub const PATH_NODES: [f64; 2] = [0.211_324_865_405_187_13, 0.788_675_134_594_812_9];
+
+/// Points of one nat of held-out loss: a point is a nano-nat.
+pub const POINTS_PER_NAT: i64 = 1_000_000_000;
+
+/// What one participant adds to a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// The participant.
+    pub generator: GeneratorId,
+    /// Its share of the fall of the held-out loss, in nano-nats; negative where it raised the loss.
+    pub points: i64,
+}
+
+/// The slope of the loss along one accepted update.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slope {
+    /// Who sent the update.
+    pub generator: GeneratorId,
+    /// What the update was multiplied with in the aggregate.
+    pub weight: f64,
+    /// ⟨gradient, update⟩ at each of the [`PATH_NODES`].
+    pub dots: [f64; 2],
+}
+
+/// The points of one round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundPoints {
+    /// One entry per accepted update, in the order of generators.
+    pub contributions: Vec<Contribution>,
+    /// The fall of the mean held-out loss, measured, in nano-nats.
+    pub loss_drop: i64,
+    /// `loss_drop` − Σ points: the quadrature's error and the rounding, owed to nobody.
+    pub residual: i64,
+}
+
+/// The sum of held-out losses of one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LossSum {
+    /// Number of rows.
+    pub rows: u64,
+    /// Σ loss, in 2⁻²⁰ nats.
+    pub sum: i64,
+}
+
+impl LossSum {
+    /// Adds up the losses of rows.
+    pub fn of(losses: &[Fixed]) -> Self {
+        Self { rows: losses.len() as u64, sum: losses.iter().map(|loss| loss.units()).sum() }
+    }
+
+    /// The mean loss in nano-nats, rounded towards zero; 0 without rows.
+    fn mean_points(self) -> i64 {
+        let denominator = i128::from(self.rows) << 20;
+        if denominator == 0 {
+            return 0;
+        }
+        i64::try_from(i128::from(self.sum) * i128::from(POINTS_PER_NAT) / denominator).unwrap_or(i64::MAX)
+    }
+
+    /// The mean loss in nats, for display; 0 without rows.
+    pub fn mean_nats(self) -> f64 {
+        self.mean_points() as f64 / POINTS_PER_NAT as f64
+    }
+}
+
+/// Aumann–Shapley points along the straight path from the old model to the new one:
+/// c = −w ∫₀¹ ⟨∇L(θ + sΔ), update⟩ ds, with the integral taken at the two [`PATH_NODES`].
+///
+/// Each participant's points depend on the path and on its own update alone, never on who else is
+/// listed or in what order. A zero update earns exactly nothing. `Σ points + residual = loss_drop` exactly.
+pub fn aumann_shapley(slopes: &[Slope], before: LossSum, after: LossSum) -> RoundPoints {
+    let mut contributions: Vec<Contribution> = slopes
+        .iter()
+        .map(|slope| {
+            let nats = -slope.weight * (0.5 * slope.dots[0] + 0.5 * slope.dots[1]);
+            // The cast saturates, and makes NaN nothing: an unmeasurable contribution earns nothing.
+            let points = (nats * POINTS_PER_NAT as f64).round_ties_even() as i64;
+            Contribution { generator: slope.generator, points }
+        })
+        .collect();
+    contributions.sort_by_key(|contribution| (contribution.generator, contribution.points));
+    let loss_drop = before.mean_points() - after.mean_points();
+    let total = contributions.iter().fold(0i64, |sum, c| sum.saturating_add(c.points));
+    RoundPoints { contributions, loss_drop, residual: loss_drop.saturating_sub(total) }
+}
