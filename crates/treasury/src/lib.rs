@@ -1,1 +1,25 @@
-//! Epochs, emission, rewards and claims.
+#![doc = include_str!("../README.md")]
+
+mod allocation;
+mod claims;
+mod contribution;
+mod epoch;
+mod error;
+mod merkle;
+mod publication;
+mod ruleset;
+mod settlement;
+mod transition;
+
+pub use allocation::{Allocation, allocate};
+pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
+pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
+pub use epoch::{Epoch, EpochState, find_epoch, list_epochs, load_inputs, load_result};
+pub use error::TreasuryError;
+pub use merkle::{
+    LEAF_FORMAT, Leaf, MerkleError, MerkleHash, MerkleTree, TreeDump, TreeDumpValue, verify_proof,
+};
+pub use publication::publish_epoch;
+pub use ruleset::{GeneratorPool, Ruleset};
+pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
+pub use transition::{Transition, post_epoch, record_result, seal_epoch};

@@ -1,0 +1,174 @@
+use tale_ledger::LedgerError;
+use tale_network::NetworkError;
+use tale_primitives::{Amount, Digest, GeneratorId, UtcDay};
+
+use crate::{EpochState, MerkleError};
+
+/// Why the treasury refused something.
+#[derive(Debug, thiserror::Error)]
+pub enum TreasuryError {
+    /// A product or sum beyond 256 bits.
+    #[error("dividing {pool} takes numbers beyond 256 bits")]
+    AllocationOverflow {
+        /// The pool.
+        pool: Amount,
+    },
+    /// Points that do not fit in 64 bits when added up.
+    #[error("the points of epoch {epoch} do not fit in 64 bits")]
+    PointsOverflow {
+        /// The epoch.
+        epoch: UtcDay,
+    },
+    /// No file has this version.
+    #[error("there is no ruleset {0}")]
+    UnknownRuleset(u32),
+    /// The file of a ruleset does not parse.
+    #[error("ruleset {version} cannot be read")]
+    UnreadableRuleset {
+        /// Its version.
+        version: u32,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file of a ruleset says what cannot be.
+    #[error("ruleset {0} emits nothing, or more than it has")]
+    ImpossibleRuleset(u32),
+    /// An epoch is computed by the ruleset that it was sealed with.
+    #[error("epoch {epoch} was sealed with ruleset {sealed}, not {given}")]
+    RulesetDiffers {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The version it was sealed with.
+        sealed: u32,
+        /// The version that the caller gave.
+        given: u32,
+    },
+    /// A generator stands twice in one list of contributions.
+    #[error("generator {0} is named twice")]
+    GeneratorTwice(GeneratorId),
+    /// The name of a batch is empty or longer than is kept.
+    #[error("the source of contributions has 1 to 200 characters, this one has {0}")]
+    SourceLength(usize),
+    /// A source that was recorded with other points.
+    #[error("the contributions of {source_name} are recorded with other content ({recorded}, not {given})")]
+    ContributionsDiffer {
+        /// The source.
+        source_name: String,
+        /// The digest of what is recorded.
+        recorded: Digest,
+        /// The digest of what was given.
+        given: Digest,
+    },
+    /// Another epoch settled some of the batches first.
+    #[error("epoch {epoch} counts contributions that another epoch has settled meanwhile")]
+    ContributionsMoved {
+        /// The epoch that was to be sealed.
+        epoch: UtcDay,
+    },
+    /// The epoch is not sealed.
+    #[error("epoch {0} is not sealed")]
+    NotSealed(UtcDay),
+    /// The epoch is sealed with other inputs.
+    #[error("epoch {epoch} is sealed with other inputs ({sealed}, not {given})")]
+    InputsDiffer {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The digest of the sealed inputs.
+        sealed: Digest,
+        /// The digest of the inputs that the caller gave.
+        given: Digest,
+    },
+    /// The epoch has another result.
+    #[error("epoch {epoch} has another result ({recorded}, not {given})")]
+    ResultDiffers {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The digest of the recorded result.
+        recorded: Digest,
+        /// The digest of the result that the caller gave.
+        given: Digest,
+    },
+    /// A later day is sealed, and days are settled in their order.
+    #[error(
+        "epoch {epoch} comes too late: epoch {later} is sealed; its contributions belong to the next one"
+    )]
+    LaterEpochSealed {
+        /// The epoch.
+        epoch: UtcDay,
+        /// A sealed epoch after it.
+        later: UtcDay,
+    },
+    /// The step before this one has not been taken.
+    #[error("epoch {epoch} is {state}, and must be {needed} first")]
+    WrongState {
+        /// The epoch.
+        epoch: UtcDay,
+        /// Its state.
+        state: EpochState,
+        /// The state that it must have.
+        needed: EpochState,
+    },
+    /// An earlier day has not come as far, and days are settled in their order.
+    #[error("epoch {epoch} waits for epoch {earlier}, which is {state}")]
+    EarlierEpochPending {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The earlier one.
+        earlier: UtcDay,
+        /// The state of the earlier one.
+        state: EpochState,
+    },
+    /// Stored rewards do not have the digest that was recorded with them.
+    #[error("the stored result of epoch {epoch} was changed: {derived}, recorded is {recorded}")]
+    CorruptResult {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The recorded digest.
+        recorded: Digest,
+        /// The digest of what is stored.
+        derived: Digest,
+    },
+    /// The claims would promise something else than was posted.
+    #[error("the claims of epoch {epoch} add up to {claims}, posted were {posted}")]
+    ClaimsDiffer {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The sum of the leaves.
+        claims: Amount,
+        /// The sum of what the epochs paid.
+        posted: Amount,
+    },
+    /// The tree of a published epoch no longer has the published root.
+    #[error("the claims of epoch {epoch} no longer have its published root")]
+    RootDiffers {
+        /// The epoch.
+        epoch: UtcDay,
+    },
+    /// The epoch has no claims tree: it is not published, or nobody ever earned anything.
+    #[error("epoch {0} has no claims tree")]
+    NoClaims(UtcDay),
+    /// A tree could not be built.
+    #[error("the claims tree cannot be built")]
+    Merkle(#[from] MerkleError),
+    /// Something could not be written as canonical JSON.
+    #[error("the canonical form cannot be written")]
+    Canonical(#[source] serde_json::Error),
+    /// A stored row that the constraints should have made impossible.
+    #[error("a row of treasury.{table} for {row} cannot be read")]
+    CorruptRow {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        row: String,
+    },
+    /// The ledger refused.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The register of generators refused.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The database failed.
+    #[error("the treasury cannot be reached")]
+    Database(#[from] sqlx::Error),
+}

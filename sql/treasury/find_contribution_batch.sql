@@ -1,0 +1,1 @@
+select content_digest, settled_day from treasury.contribution_batch where source = $1

@@ -1,0 +1,1 @@
+select min(day) from treasury.epoch where day > $1

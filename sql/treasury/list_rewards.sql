@@ -1,0 +1,1 @@
+select owner, points, amount::text as "amount!" from treasury.reward where day = $1 order by owner
