@@ -115,7 +115,8 @@ fn spawn(
         arguments.extend(["-c".into(), setting.into()]);
     }
     let duties = Duties {
-        signal_at_end: if options.durable { "INT" } else { "QUIT" },
+        // What is thrown away need not be written down first.
+        signal_at_end: if options.temporary { "QUIT" } else { "INT" },
         socket_directory: Some(&place.socket_directory),
         remove: options.temporary.then_some(place.remove_with.as_path()),
     };
@@ -175,7 +176,7 @@ pub(crate) async fn stop(place: &Place, mut server: Supervised) -> Result<(), Da
 
 /// Ends a server that a killed process has left behind in `data`; a server in any other directory is left alone.
 pub(crate) fn stop_orphan(data: &Path) -> Result<(), DatabaseError> {
-    let Some(pid) = running(data) else { return Ok(()) };
+    let Some(pid) = running(data) else { return remove_strangers_pid_file(data) };
     tracing::info!(data = %data.display(), pid = pid.as_raw_nonzero().get(), "ending the server of a process that is gone");
     for signal in [Signal::INT, Signal::QUIT, Signal::KILL] {
         // An error means that it has ended in the meantime.
@@ -191,18 +192,35 @@ pub(crate) fn stop_orphan(data: &Path) -> Result<(), DatabaseError> {
     Err(DatabaseError::Stop { path: data.to_owned(), pid: pid.as_raw_nonzero().get().unsigned_abs() })
 }
 
+/// Removes a `postmaster.pid` whose number has gone to another program since, for which PostgreSQL would not start.
+fn remove_strangers_pid_file(data: &Path) -> Result<(), DatabaseError> {
+    let path = data.join("postmaster.pid");
+    let Some(pid) = recorded_pid(data) else { return Ok(()) };
+    let stranger =
+        std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).is_ok_and(|cwd| cwd != data);
+    if stranger {
+        tracing::info!(file = %path.display(), "removing a stale process file");
+        std::fs::remove_file(&path).map_err(file_error("remove", path))?;
+    }
+    Ok(())
+}
+
 /// The server that runs in `data`, if one does.
 ///
 /// `postmaster.pid` may be a leftover and its number may be another program's by now: a server is one whose working
 /// directory is the cluster's.
 pub(crate) fn running(data: &Path) -> Option<Pid> {
-    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let pid = Pid::from_raw(text.lines().next()?.trim().parse().ok()?)?;
+    let pid = recorded_pid(data)?;
     if matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)) {
         return None;
     }
     let directory = std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).ok()?;
     (directory == data).then_some(pid)
+}
+
+fn recorded_pid(data: &Path) -> Option<Pid> {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
 }
 
 /// The server's log, for appending.
