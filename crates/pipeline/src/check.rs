@@ -1,6 +1,15 @@
-//! The public way in.
+//! The public way in: a source, checked in every respect.
 
-use crate::{KindCatalog, PipelineSpec, Problem, Source, problem::Problems};
+use crate::{
+    arguments::Arguments,
+    draft::{self, Draft},
+    kinds::KindCatalog,
+    names::Names,
+    problem::{Problem, Problems, Source},
+    spec::{PIPELINE_KIND, PipelineSpec},
+    suggest,
+    yaml::{self, Yaml, to_json_map},
+};
 
 /// The structure of a pipeline, without a look at kinds, references or expressions.
 ///
@@ -8,12 +17,15 @@ use crate::{KindCatalog, PipelineSpec, Problem, Source, problem::Problems};
 /// Every problem, by place.
 pub fn parse(source: &Source) -> Result<PipelineSpec, Vec<Problem>> {
     let mut problems = Problems::new(source);
-    problems.add("unfinished", 0..0, "the reader is not written yet", None);
-    debug_assert!(!problems.is_empty());
-    Err(problems.into_sorted())
+    let document = yaml::read(source, &mut problems);
+    let draft = document.as_ref().map(|document| draft::read(document, &mut problems)).unwrap_or_default();
+    finish(draft, problems)
 }
 
-/// The pipeline, checked in every respect.
+/// A pipeline, checked in every respect: its structure, kinds, arguments, references and expressions.
+///
+/// `known_pipelines` says whether there is a pipeline of a name; without it, the names in `uses: pipeline` are
+/// not looked up.
 ///
 /// # Errors
 /// Every problem, by place.
@@ -22,6 +34,70 @@ pub fn check(
     kinds: &KindCatalog,
     known_pipelines: Option<&dyn Fn(&str) -> bool>,
 ) -> Result<PipelineSpec, Vec<Problem>> {
-    let _ = (kinds, known_pipelines);
-    parse(source)
+    let mut problems = Problems::new(source);
+    let Some(document) = yaml::read(source, &mut problems) else { return Err(problems.into_sorted()) };
+    let mut draft = draft::read(&document, &mut problems);
+    check_kinds(&mut draft, kinds, &mut problems);
+    check_child_pipelines(&draft, known_pipelines, &mut problems);
+    Names::of(&draft, source).check(&mut problems);
+    finish(draft, problems)
+}
+
+fn finish(draft: Draft<'_>, problems: Problems<'_>) -> Result<PipelineSpec, Vec<Problem>> {
+    let Draft { name: Some(name), description, params, steps, outputs } = draft else {
+        return Err(problems.into_sorted());
+    };
+    if !problems.is_empty() {
+        return Err(problems.into_sorted());
+    }
+    let steps = steps.into_iter().filter_map(|step| step.spec).collect();
+    Ok(PipelineSpec { name, description, params, steps, outputs: outputs.map(to_json_map) })
+}
+
+/// Holds every step against its kind, and gives it the kind's pool where it names none.
+fn check_kinds(draft: &mut Draft<'_>, kinds: &KindCatalog, problems: &mut Problems<'_>) {
+    let mut arguments = Arguments::new();
+    for step in &mut draft.steps {
+        let Some(uses) = &step.uses else { continue };
+        let Some(kind) = kinds.find(uses.text) else {
+            let names: Vec<_> = kinds.list().map(|kind| kind.name.as_str()).collect();
+            let help = suggest::help(uses.text, &names, "kinds");
+            let message = format!("there is no task kind {:?}", crate::params::shortened(uses.text));
+            problems.add("unknown-kind", uses.span.clone(), message, Some(help));
+            continue;
+        };
+        if let (Some(spec), Some(pool), false) = (&mut step.spec, &kind.pool, step.names_pool) {
+            spec.pool.clone_from(pool);
+        }
+        arguments.check(kind, step.with, &uses.span, problems);
+    }
+}
+
+fn check_child_pipelines(
+    draft: &Draft<'_>,
+    known_pipelines: Option<&dyn Fn(&str) -> bool>,
+    problems: &mut Problems<'_>,
+) {
+    let children =
+        draft.steps.iter().filter(|step| step.uses.as_ref().is_some_and(|uses| uses.text == PIPELINE_KIND));
+    for entry in children.flat_map(|step| step.with).filter(|entry| entry.key == "pipeline") {
+        let Yaml::Text(name) = &entry.value.value else { continue };
+        if name.contains('$') {
+            continue;
+        }
+        let span = entry.value.span.clone();
+        if draft.name.as_ref().is_some_and(|own| own.as_str() == name) {
+            let help = "it would start itself without end; to repeat, use `for_each` over another pipeline";
+            problems.add(
+                "own-pipeline",
+                span,
+                format!("pipeline {name} cannot run itself"),
+                Some(help.to_owned()),
+            );
+        } else if known_pipelines.is_some_and(|known| !known(name)) {
+            let help = "apply that pipeline first, or correct the name";
+            let message = format!("there is no pipeline {:?}", crate::params::shortened(name));
+            problems.add("unknown-pipeline", span, message, Some(help.to_owned()));
+        }
+    }
 }

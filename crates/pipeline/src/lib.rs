@@ -1,14 +1,27 @@
-//! The pipeline language: parsing, checking and planning, without I/O and without a clock.
+#![doc = include_str!("../README.md")]
 
+mod arguments;
 mod check;
+mod cost;
+mod draft;
 mod error;
+mod expression;
+mod graph;
+mod interpreter;
 mod kinds;
+mod names;
 mod params;
 mod plan;
 mod planner;
 mod problem;
+mod program;
+mod quantity;
+mod schema;
+mod session;
 mod spec;
 mod suggest;
+mod template;
+mod yaml;
 
 pub use check::{check, parse};
 pub use error::PipelineError;
@@ -19,6 +32,7 @@ pub use plan::{
     expand, plan, references,
 };
 pub use problem::{Problem, Source};
+pub use schema::schema;
 pub use spec::{
     DEFAULT_POOL, OUTPUTS_STEP, PIPELINE_KIND, ParamSpec, ParamType, PipelineSpec, RetryPolicy,
     SCHEDULER_POOL, STEPS_MAX, StepSpec,

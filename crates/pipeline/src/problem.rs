@@ -40,6 +40,9 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// The most problems that are reported: nobody reads more, and looking for near names takes time.
+const PROBLEMS_MAX: usize = 200;
+
 /// The problems found so far, in any order.
 pub(crate) struct Problems<'s> {
     source: &'s Source,
@@ -62,6 +65,9 @@ impl<'s> Problems<'s> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
+        if self.is_full() {
+            return;
+        }
         let text = &self.source.text;
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
@@ -80,6 +86,11 @@ impl<'s> Problems<'s> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// Whether further problems would not be reported.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= PROBLEMS_MAX
     }
 
     /// The problems by place, each once.

@@ -22,12 +22,12 @@ pub(crate) fn nearest<'n>(wrong: &str, right: impl Iterator<Item = &'n str>) -> 
     }
     let allowed = (wrong.chars().count() / 3).max(1);
     right
-        .filter(|name| name.len().abs_diff(wrong.len()) <= allowed.max(2) * 4)
         .filter_map(|name| {
-            let distance = distance(wrong, name);
-            // A word left out or added (`select` for `learning.select`) is near, whatever its length.
-            let tail = wrong.len() >= 3 && (name.ends_with(wrong) || name.starts_with(wrong));
-            (distance <= allowed || tail).then_some((distance, name))
+            // A word left out or added (`train` for `learning.train`) is near, whatever its length.
+            let part = wrong.len() >= 3 && (name.ends_with(wrong) || name.starts_with(wrong));
+            let comparable = part || name.len().abs_diff(wrong.len()) <= allowed * 4;
+            let distance = comparable.then(|| distance(wrong, name))?;
+            (distance <= allowed || part).then_some((distance, name))
         })
         .min()
         .map(|(_, name)| name)

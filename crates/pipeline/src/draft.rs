@@ -1,0 +1,444 @@
+//! The structure of a pipeline: which keys it has and what sort of value each holds.
+//!
+//! A draft is the spec as far as it could be read, with the places that later checks point at.
+
+use std::ops::Range;
+
+use serde_json::Number;
+use tale_primitives::Name;
+
+use crate::{
+    expression::RESERVED,
+    params,
+    problem::Problems,
+    quantity,
+    spec::{DEFAULT_POOL, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
+    suggest,
+    yaml::{Entry, Node, Yaml, to_json_map},
+};
+
+const TOP_KEYS: [&str; 5] = ["pipeline", "description", "params", "steps", "outputs"];
+const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
+const STEP_KEYS: [&str; 10] =
+    ["uses", "with", "for_each", "sequence", "needs", "when", "pool", "retry", "timeout", "tolerate"];
+const RETRY_KEYS: [&str; 2] = ["attempts", "backoff"];
+const BACKOFF_KEYS: [&str; 2] = ["base", "cap"];
+
+/// No task is worth more attempts than this.
+const ATTEMPTS_MAX: u64 = 100;
+
+/// A pipeline as far as it could be read.
+#[derive(Default)]
+pub(crate) struct Draft<'n> {
+    pub name: Option<Name>,
+    pub description: Option<String>,
+    pub params: Vec<ParamSpec>,
+    pub steps: Vec<DraftStep<'n>>,
+    pub outputs: Option<&'n [Entry]>,
+}
+
+/// A step as far as it could be read.
+pub(crate) struct DraftStep<'n> {
+    pub name: &'n str,
+    pub uses: Option<Word<'n>>,
+    pub with: &'n [Entry],
+    pub for_each: Option<&'n Node>,
+    pub when: Option<&'n Node>,
+    pub needs: Vec<Word<'n>>,
+    /// Whether `pool` is written.
+    pub names_pool: bool,
+    /// Nothing where the name cannot be one.
+    pub spec: Option<StepSpec>,
+}
+
+/// A text and its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Word<'n> {
+    pub text: &'n str,
+    pub span: Range<usize>,
+}
+
+/// Reads the structure of a document; whatever is wrong with it is added to `problems`.
+pub(crate) fn read<'n>(document: &'n Node, problems: &mut Problems<'_>) -> Draft<'n> {
+    let mut reader = Reader { problems };
+    let mut draft = Draft::default();
+    let Some(entries) = reader.map(document, "a pipeline") else { return draft };
+    reader.known_keys(entries, &TOP_KEYS, "a pipeline");
+    let start = 0..document.span.start.min(1);
+    match find(entries, "pipeline") {
+        Some(node) => draft.name = reader.name(node, "the pipeline's name"),
+        None => reader.missing(
+            entries.first().map_or(start.clone(), |first| first.key_span.clone()),
+            "pipeline",
+            "a pipeline",
+            "pipeline: my-pipeline",
+        ),
+    }
+    draft.description =
+        find(entries, "description").and_then(|node| reader.text(node, "description")).map(str::to_owned);
+    if let Some(entries) = find(entries, "params").and_then(|node| reader.map(node, "params")) {
+        draft.params = entries.iter().filter_map(|entry| reader.param(entry)).collect();
+    }
+    match entries.iter().find(|entry| entry.key == "steps") {
+        Some(entry) => draft.steps = reader.steps(entry),
+        None => reader.missing(
+            entries.first().map_or(start, |first| first.key_span.clone()),
+            "steps",
+            "a pipeline",
+            "steps: { greet: { uses: shell, with: { argv: [echo, hello] } } }",
+        ),
+    }
+    draft.outputs = find(entries, "outputs").and_then(|node| reader.map(node, "outputs"));
+    draft
+}
+
+fn find<'n>(entries: &'n [Entry], key: &str) -> Option<&'n Node> {
+    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+}
+
+struct Reader<'p, 's> {
+    problems: &'p mut Problems<'s>,
+}
+
+impl Reader<'_, '_> {
+    fn steps<'n>(&mut self, steps: &'n Entry) -> Vec<DraftStep<'n>> {
+        let Some(entries) = self.map(&steps.value, "steps") else { return Vec::new() };
+        if entries.is_empty() {
+            let help = "add a step: steps: { greet: { uses: shell, with: { argv: [echo, hello] } } }";
+            self.problems.add(
+                "no-steps",
+                steps.key_span.clone(),
+                "there are no steps",
+                Some(help.to_owned()),
+            );
+        }
+        if let Some(first_too_many) = entries.get(STEPS_MAX) {
+            self.problems.add(
+                "too-many-steps",
+                first_too_many.key_span.clone(),
+                format!("there are {} steps, more than {STEPS_MAX}", entries.len()),
+                Some("use `for_each`, or move some into a pipeline of their own".to_owned()),
+            );
+        }
+        entries.iter().map(|entry| self.step(entry)).collect()
+    }
+
+    fn step<'n>(&mut self, step: &'n Entry) -> DraftStep<'n> {
+        let name = self.member_name(step, "step");
+        let entries = self.map(&step.value, "a step").unwrap_or_default();
+        self.known_keys(entries, &STEP_KEYS, "a step");
+        let word = |node: &'n Node, text: &'n str| Word { text, span: node.span.clone() };
+        let uses = match find(entries, "uses") {
+            Some(node) => self.text(node, "uses").map(|text| word(node, text)),
+            None => {
+                self.missing(step.key_span.clone(), "uses", "a step", "uses: shell");
+                None
+            }
+        };
+        let with = find(entries, "with").and_then(|node| self.map(node, "with")).unwrap_or_default();
+        let needs = find(entries, "needs").map(|node| self.needs(node)).unwrap_or_default();
+        let for_each = find(entries, "for_each");
+        let when = find(entries, "when");
+        let sequence = find(entries, "sequence").and_then(|node| self.boolean(node, "sequence"));
+        let pool = find(entries, "pool").and_then(|node| self.name(node, "a pool's name"));
+        let retry = find(entries, "retry").map_or(RetryPolicy::NONE, |node| self.retry(node));
+        let timeout_ms = find(entries, "timeout").and_then(|node| self.duration(node, "timeout"));
+        let tolerate_ppm = find(entries, "tolerate").and_then(|node| self.percentage(node));
+        for only_with_for_each in ["sequence", "tolerate"] {
+            let misplaced = entries.iter().find(|entry| entry.key == only_with_for_each);
+            if let (Some(entry), None) = (misplaced, for_each) {
+                let message = format!("`{only_with_for_each}` has no meaning without `for_each`");
+                let help = "add `for_each` with the list whose items are run, or take this key out";
+                self.problems.add("needs-for-each", entry.key_span.clone(), message, Some(help.to_owned()));
+            }
+        }
+        let spec = name.map(|name| StepSpec {
+            name,
+            uses: uses.as_ref().map(|uses| uses.text.to_owned()).unwrap_or_default(),
+            with: to_json_map(with),
+            for_each: for_each.map(Node::to_json),
+            sequence: sequence.unwrap_or(false),
+            needs: needs.iter().filter_map(|need| need.text.parse().ok()).collect(),
+            when: when.map(Node::to_json),
+            pool: pool.map_or_else(|| DEFAULT_POOL.to_owned(), |pool| pool.to_string()),
+            retry,
+            timeout_ms,
+            tolerate_ppm: tolerate_ppm.unwrap_or(0),
+        });
+        DraftStep {
+            name: &step.key,
+            uses,
+            with,
+            for_each,
+            when,
+            needs,
+            names_pool: find(entries, "pool").is_some(),
+            spec,
+        }
+    }
+
+    fn needs<'n>(&mut self, node: &'n Node) -> Vec<Word<'n>> {
+        let Yaml::List(items) = &node.value else {
+            let help = "write a list of steps: needs: [first, second]";
+            self.wrong_type(node, "needs", "a list", help);
+            return Vec::new();
+        };
+        let mut needs = Vec::new();
+        for item in items {
+            if let Some(text) = self.text(item, "a step's name in `needs`") {
+                needs.push(Word { text, span: item.span.clone() });
+            }
+        }
+        needs
+    }
+
+    fn retry(&mut self, node: &Node) -> RetryPolicy {
+        let mut retry = RetryPolicy::DEFAULT;
+        let Some(entries) = self.map(node, "retry") else { return retry };
+        self.known_keys(entries, &RETRY_KEYS, "`retry`");
+        if let Some(node) = find(entries, "attempts") {
+            let attempts = match &node.value {
+                Yaml::Number(number) => number.as_u64().filter(|count| (1..=ATTEMPTS_MAX).contains(count)),
+                _ => None,
+            };
+            match attempts.and_then(|count| u32::try_from(count).ok()) {
+                Some(attempts) => retry.attempts = attempts,
+                None => {
+                    let help = format!("write a whole number from 1 (no retry) to {ATTEMPTS_MAX}");
+                    self.wrong_type(node, "attempts", "a number of attempts", &help);
+                }
+            }
+        }
+        let Some(entries) = find(entries, "backoff").and_then(|node| self.map(node, "backoff")) else {
+            return retry;
+        };
+        self.known_keys(entries, &BACKOFF_KEYS, "`backoff`");
+        let base = find(entries, "base").and_then(|node| self.duration(node, "base"));
+        retry.backoff_base_ms = base.unwrap_or(retry.backoff_base_ms);
+        let cap = find(entries, "cap").and_then(|node| self.duration(node, "cap"));
+        retry.backoff_cap_ms = cap.unwrap_or(retry.backoff_cap_ms.max(retry.backoff_base_ms));
+        if let (Some(node), true) = (find(entries, "cap"), retry.backoff_cap_ms < retry.backoff_base_ms) {
+            let help = "a pause grows from `base` up to `cap`: make `cap` the longer one";
+            self.problems.add(
+                "bad-backoff",
+                node.span.clone(),
+                "`cap` is shorter than `base`",
+                Some(help.to_owned()),
+            );
+        }
+        retry
+    }
+
+    fn param(&mut self, param: &Entry) -> Option<ParamSpec> {
+        let name = self.member_name(param, "param");
+        if param.key.contains('-') {
+            let help = format!("expressions would read a minus: call it {}", param.key.replace('-', "_"));
+            self.problems.add(
+                "bad-name",
+                param.key_span.clone(),
+                "a param's name cannot contain '-'",
+                Some(help),
+            );
+        }
+        let entries = self.map(&param.value, "a param")?;
+        self.known_keys(entries, &PARAM_KEYS, "a param");
+        let Some(type_node) = find(entries, "type") else {
+            self.missing(param.key_span.clone(), "type", "a param", "type: string");
+            return None;
+        };
+        let written = self.text(type_node, "type")?;
+        let Some(kind) = ParamType::from_name(written) else {
+            let help = suggest::help(written, &ParamType::NAMES, "types");
+            self.problems.add(
+                "unknown-type",
+                type_node.span.clone(),
+                format!("there is no type {written:?}"),
+                Some(help),
+            );
+            return None;
+        };
+        let mut spec = ParamSpec {
+            name: name?,
+            kind,
+            description: find(entries, "description")
+                .and_then(|node| self.text(node, "description"))
+                .map(str::to_owned),
+            default: None,
+            min: find(entries, "min").and_then(|node| self.bound(node, "min", kind)),
+            max: find(entries, "max").and_then(|node| self.bound(node, "max", kind)),
+            one_of: None,
+        };
+        if let (Some(min), Some(max), Some(node)) = (&spec.min, &spec.max, find(entries, "max"))
+            && params::less(max, min)
+        {
+            let help = Some("no value could be right; swap them".to_owned());
+            self.problems.add("bad-param", node.span.clone(), "`max` is less than `min`", help);
+        }
+        if let Some(node) = find(entries, "enum") {
+            match &node.value {
+                Yaml::List(items) if !items.is_empty() => {
+                    items.iter().for_each(|item| self.conforms(item, &spec));
+                    spec.one_of = Some(items.iter().map(Node::to_json).collect());
+                }
+                _ => self.wrong_type(
+                    node,
+                    "enum",
+                    "a list of values",
+                    "write the values allowed: enum: [a, b]",
+                ),
+            }
+        }
+        if let Some(node) = find(entries, "default") {
+            self.conforms(node, &spec);
+            spec.default = Some(node.to_json());
+        }
+        Some(spec)
+    }
+
+    /// A value of the declaration itself must be one that a run could give.
+    fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
+        if let Err(message) = params::checked(spec, &node.to_json()) {
+            let help = Some(format!("the param is declared as {}", spec.kind.article()));
+            self.problems.add("bad-param", node.span.clone(), message, help);
+        }
+    }
+
+    fn bound(&mut self, node: &Node, key: &str, kind: ParamType) -> Option<Number> {
+        if matches!(kind, ParamType::Boolean | ParamType::Object) {
+            let help =
+                Some("numbers have bounds, and texts and lists have bounds on their length".to_owned());
+            let message = format!("{} has no `{key}`", kind.article());
+            self.problems.add("bad-param", node.span.clone(), message, help);
+            return None;
+        }
+        match &node.value {
+            Yaml::Number(number) => Some(number.clone()),
+            _ => {
+                self.wrong_type(node, key, "a number", "write a number");
+                None
+            }
+        }
+    }
+
+    /// The name of a param or a step, which expressions must be able to write.
+    fn member_name(&mut self, entry: &Entry, noun: &str) -> Option<Name> {
+        let name = self.checked_name(&entry.key, &entry.key_span, &format!("a {noun}'s name"))?;
+        if RESERVED.binary_search(&name.as_str()).is_ok() {
+            let message = format!(
+                "{name:?} cannot name a {noun}: it is a word of the expression language",
+                name = name.as_str()
+            );
+            let help = Some(format!("call it {name}_{noun}"));
+            self.problems.add("reserved-name", entry.key_span.clone(), message, help);
+            return None;
+        }
+        Some(name)
+    }
+
+    fn name(&mut self, node: &Node, what: &str) -> Option<Name> {
+        let text = self.text(node, what)?;
+        self.checked_name(text, &node.span, what)
+    }
+
+    fn checked_name(&mut self, text: &str, span: &Range<usize>, what: &str) -> Option<Name> {
+        let name = text.parse().ok();
+        if name.is_none() {
+            let message = format!("{:?} cannot be {what}", params::shortened(text));
+            let help = "a name is a lower-case letter, then up to 62 of a-z, 0-9, '-' and '_'";
+            self.problems.add("bad-name", span.clone(), message, Some(help.to_owned()));
+        }
+        name
+    }
+
+    fn duration(&mut self, node: &Node, key: &str) -> Option<u64> {
+        let read = match &node.value {
+            Yaml::Text(text) => quantity::milliseconds(text).filter(|duration| *duration > 0),
+            _ => None,
+        };
+        if read.is_none() {
+            self.wrong_type(
+                node,
+                key,
+                "a duration",
+                "write a number and its unit: 500ms, 30s, 10m or 1h30m, at most 366d",
+            );
+        }
+        read
+    }
+
+    fn percentage(&mut self, node: &Node) -> Option<u32> {
+        let read = match &node.value {
+            Yaml::Text(text) => quantity::parts_per_million(text),
+            _ => None,
+        };
+        if read.is_none() {
+            self.wrong_type(
+                node,
+                "tolerate",
+                "a percentage",
+                "write a number from 0 to 100 and a percent sign: 25% or 0.5%",
+            );
+        }
+        read
+    }
+
+    fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
+        match node.value {
+            Yaml::Boolean(boolean) => Some(boolean),
+            _ => {
+                self.wrong_type(node, key, "a boolean", "write true or false");
+                None
+            }
+        }
+    }
+
+    fn text<'n>(&mut self, node: &'n Node, key: &str) -> Option<&'n str> {
+        match &node.value {
+            Yaml::Text(text) => Some(text),
+            Yaml::Boolean(_) | Yaml::Number(_) => {
+                self.wrong_type(node, key, "a text", "put it in quotes");
+                None
+            }
+            _ => {
+                self.wrong_type(node, key, "a text", "write one word or line");
+                None
+            }
+        }
+    }
+
+    fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
+        match &node.value {
+            Yaml::Map(entries) => Some(entries),
+            _ => {
+                self.wrong_type(node, what, "a map", "write `key: value` lines, indented below it");
+                None
+            }
+        }
+    }
+
+    fn wrong_type(&mut self, node: &Node, what: &str, expected: &str, help: &str) {
+        let found = match &node.value {
+            Yaml::Text(text) => format!("{:?}", params::shortened(text)),
+            Yaml::Boolean(_) | Yaml::Number(_) => node.to_json().to_string(),
+            other => other.article().to_owned(),
+        };
+        let what = if what.contains(' ') { what.to_owned() } else { format!("`{what}`") };
+        let message = format!("{what} must be {expected}, not {found}");
+        self.problems.add("wrong-type", node.span.clone(), message, Some(help.to_owned()));
+    }
+
+    fn missing(&mut self, span: Range<usize>, key: &str, owner: &str, example: &str) {
+        let help = Some(format!("add it, for example `{example}`"));
+        self.problems.add("missing-key", span, format!("{owner} must have `{key}`"), help);
+    }
+
+    fn known_keys(&mut self, entries: &[Entry], known: &[&str], owner: &str) {
+        for entry in entries {
+            if !known.contains(&entry.key.as_str()) {
+                let message = format!("{owner} has no key {:?}", params::shortened(&entry.key));
+                let help = suggest::help(&entry.key, known, "keys");
+                self.problems.add("unknown-key", entry.key_span.clone(), message, Some(help));
+            }
+        }
+    }
+}
