@@ -5,14 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Read,
     time::Instant,
 };
 
 use rand::Rng;
 use rand_distr::{Distribution, Gamma};
 use tale_learning::*;
-use tale_learning::tale_storage::{ImageBatch, ImageShape};
+use tale_storage::{ImageBatch, ImageShape};
 use tale_primitives::{Digest, GeneratorId, Seed};
 use tale_validation::*;
 
@@ -159,12 +158,13 @@ fn run(data: &Data, options: &Options, seed_number: u64, mode: Mode) -> Result_ 
             }
         }
         let list: Vec<(&Parameters, u64)> = accepted.iter().map(|p| (&updates[p], shards[*p].len() as u64)).collect();
-        base = RoundAggregate::new(&base, &list, &AggregationSettings::default()).model();
+        let settings = if mode == Mode::NoValidation { AggregationSettings::PLAIN } else { AggregationSettings::default() };
+        base = RoundAggregate::new(&base, &list, &settings).model();
         if options.verbose { println!("  {mode:?} seed {seed_number} round {round}: test {:.3}", losses(&spec, &base, &data.test).1); }
     }
     let (l, accuracy) = losses(&spec, &base, &data.test);
     result.accuracy = accuracy;
-    result.loss = LossSum::of(&l).mean_nats();
+    result.loss = LossChange::measure(&l, &l).unwrap().after_nats();
     result.seconds = started.elapsed().as_secs_f64();
     result
 }

@@ -5,13 +5,19 @@ use crate::Parameters;
 /// Values of the accumulator that are summed at a time: 64 KiB stay in the cache while updates stream by.
 const BLOCK: usize = 16 * 1024;
 
-/// How far one participant may reach.
+/// How far one participant may reach. The defaults are the demo's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AggregationSettings {
     /// A participant counts at most this many times the median number of examples.
     pub examples_cap_over_median: f64,
     /// An update longer than this many times the median length is shortened to it.
     pub norm_cap_over_median: f64,
+}
+
+impl AggregationSettings {
+    /// Plain averaging, weighted by examples: what a network without validation does.
+    pub const PLAIN: Self =
+        Self { examples_cap_over_median: f64::INFINITY, norm_cap_over_median: f64::INFINITY };
 }
 
 impl Default for AggregationSettings {
@@ -111,7 +117,8 @@ pub fn capped_weights(examples: &[u64], cap_over_median: f64) -> Vec<f64> {
     let counts: Vec<f64> = examples.iter().map(|&count| count as f64).collect();
     let cap = cap_over_median * median(&counts);
     // A median of 0 says that most have nothing; then the cap would take everything from the rest.
-    let capped: Vec<f64> = counts.iter().map(|&count| if cap > 0.0 { count.min(cap) } else { count }).collect();
+    let capped: Vec<f64> =
+        counts.iter().map(|&count| if cap > 0.0 { count.min(cap) } else { count }).collect();
     let total: f64 = capped.iter().sum();
     capped.iter().map(|count| if total > 0.0 { count / total } else { 0.0 }).collect()
 }

@@ -22,10 +22,9 @@ impl ComputeDevice {
     pub(crate) fn open(self) -> Result<Device, LearningError> {
         match self {
             Self::Flex => Ok(Device::flex()),
-            Self::Cuda(index) => cuda_devices()
-                .into_iter()
-                .nth(usize::from(index))
-                .ok_or(LearningError::NoDevice(self)),
+            Self::Cuda(index) => {
+                cuda_devices().into_iter().nth(usize::from(index)).ok_or(LearningError::NoDevice(self))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with a model, an update or a batch.
 
-use crate::tale_storage::ImageShape;
+use tale_storage::ImageShape;
 
 /// Why a model could not be built, read, trained or evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -11,15 +11,11 @@ pub enum LearningError {
     UnknownFamily(String),
     /// A specification that no network fits.
     #[error(
-        "a model needs 1 to {pixels_max} values a picture and 2 to {classes_max} classes, not {height}x{width}x{channels} and {classes}"
+        "a model needs 1 to {pixels_max} values a picture and 2 to {classes_max} classes, not {shape} and {classes}"
     )]
     ImpossibleSpec {
-        /// Height of the pictures.
-        height: u32,
-        /// Width of the pictures.
-        width: u32,
-        /// Channels of the pictures.
-        channels: u32,
+        /// The pictures.
+        shape: ImageShape,
         /// Number of classes.
         classes: u32,
         /// The most values in a picture.
@@ -68,7 +64,7 @@ pub enum LearningError {
     #[error("could not write safetensors")]
     Unwritable(#[source] safetensors::SafeTensorError),
     /// A batch of pictures of another shape than the model's.
-    #[error("the model reads {expected:?}, the batch has {found:?}")]
+    #[error("the model reads {expected} pictures, the batch has {found}")]
     WrongShape {
         /// The model's picture.
         expected: ImageShape,
@@ -99,7 +95,9 @@ pub enum LearningError {
     #[error("the batch has no rows")]
     NoRows,
     /// Settings that no training can follow.
-    #[error("training needs at least one epoch, a batch of at least one, a positive rate and a momentum in 0..1")]
+    #[error(
+        "training needs at least one epoch, a batch of at least one, a positive rate and a momentum in 0..1"
+    )]
     ImpossibleSettings,
     /// A loss that is no longer a number.
     #[error("training diverged at step {step}: the loss is {loss}")]

@@ -1,7 +1,7 @@
 //! Losses and gradients of a model on held-out rows.
 
 use burn::tensor::Device;
-use crate::tale_storage::ImageBatch;
+use tale_storage::ImageBatch;
 
 use crate::{
     ComputeDevice, LearningError, ModelSpec, Parameters,
@@ -35,7 +35,7 @@ pub fn row_losses(
     on_one_thread(|| {
         let device = device.open()?;
         let weights = Weights::load(spec, parameters, &device)?;
-        let rows: Vec<usize> = (0..batch.labels.len()).collect();
+        let rows: Vec<usize> = (0..batch.rows()).collect();
         let mut losses = Vec::with_capacity(rows.len());
         for together in rows.chunks(ROWS_TOGETHER) {
             losses.extend(losses_of(spec, &weights, batch, together, &device)?);
@@ -74,7 +74,7 @@ pub fn loss_gradient(
     on_one_thread(|| {
         let device = device.open()?;
         let weights = Weights::load(spec, parameters, &device)?;
-        let rows: Vec<usize> = (0..batch.labels.len()).collect();
+        let rows: Vec<usize> = (0..batch.rows()).collect();
         let mut mean_nats = 0.0;
         let mut gradient = vec![0f32; parameters.len()];
         for together in rows.chunks(ROWS_TOGETHER) {

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod tale_storage;
 mod aggregation;
 pub mod attack;
 mod device;

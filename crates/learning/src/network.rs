@@ -8,7 +8,7 @@ use burn::tensor::{
     module::{conv2d, linear},
     ops::ConvOptions,
 };
-use crate::tale_storage::ImageBatch;
+use tale_storage::ImageBatch;
 
 use crate::{
     LearningError, ModelFamily, ModelSpec, Parameters,

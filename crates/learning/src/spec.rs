@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use crate::tale_storage::{ImageBatch, ImageShape};
+use tale_storage::{ImageBatch, ImageShape};
 
 use crate::LearningError;
 
@@ -48,7 +48,7 @@ impl fmt::Display for ModelFamily {
 }
 
 /// A model without its parameters: any family, any picture size, any number of classes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModelSpec {
     /// The architecture.
     pub family: ModelFamily,
@@ -91,9 +91,7 @@ impl ModelSpec {
         let values = u128::from(height) * u128::from(width) * u128::from(channels);
         if values == 0 || values > PIXELS_MAX as u128 || !(2..=CLASSES_MAX).contains(&self.classes) {
             return Err(LearningError::ImpossibleSpec {
-                height,
-                width,
-                channels,
+                shape: self.shape,
                 classes: self.classes,
                 pixels_max: PIXELS_MAX,
                 classes_max: CLASSES_MAX,
@@ -109,7 +107,7 @@ impl ModelSpec {
 
     /// Values in one picture.
     pub(crate) fn picture_len(&self) -> usize {
-        self.shape.height as usize * self.shape.width as usize * self.shape.channels as usize
+        self.shape.image_bytes()
     }
 
     /// Height and width of the picture after both convolutions.
@@ -153,12 +151,10 @@ impl ModelSpec {
     /// Whether this model can read `batch`: shape, sizes and labels agree, and it has rows.
     pub(crate) fn check_batch(&self, batch: &ImageBatch) -> Result<(), LearningError> {
         self.check()?;
-        let (found, expected) = (batch.shape, self.shape);
-        if (found.height, found.width, found.channels) != (expected.height, expected.width, expected.channels)
-        {
-            return Err(LearningError::WrongShape { expected, found });
+        if batch.shape != self.shape {
+            return Err(LearningError::WrongShape { expected: self.shape, found: batch.shape });
         }
-        let rows = batch.labels.len();
+        let rows = batch.rows();
         if rows == 0 {
             return Err(LearningError::NoRows);
         }
@@ -167,11 +163,9 @@ impl ModelSpec {
             return Err(LearningError::RaggedBatch { rows, expected, found: batch.pixels.len() });
         }
         match batch.labels.iter().position(|&label| label >= self.classes) {
-            Some(row) => Err(LearningError::LabelOutOfRange {
-                row,
-                label: batch.labels[row],
-                classes: self.classes,
-            }),
+            Some(row) => {
+                Err(LearningError::LabelOutOfRange { row, label: batch.labels[row], classes: self.classes })
+            }
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tale_primitives::Seed;
-use crate::tale_storage::ImageBatch;
+use tale_storage::ImageBatch;
 
 use crate::{
     ComputeDevice, LearningError, ModelSpec, Parameters,
@@ -95,7 +95,7 @@ fn descend(
 ) -> Result<TrainOutcome, LearningError> {
     let device = device.open()?;
     let mut rng = seed.child("order of rows").rng();
-    let rows = batch.labels.len();
+    let rows = batch.rows();
     let steps_per_epoch = rows.div_ceil(settings.batch_size as usize);
     let steps = steps_per_epoch as u64 * u64::from(settings.epochs);
 
@@ -107,8 +107,7 @@ fn descend(
         let order = permutation(&mut rng, rows);
         for step in 0..steps_per_epoch {
             // Dealt evenly: a last step of one or two rows would take a full-size stride on their noise.
-            let chosen =
-                &order[step * rows / steps_per_epoch..(step + 1) * rows / steps_per_epoch];
+            let chosen = &order[step * rows / steps_per_epoch..(step + 1) * rows / steps_per_epoch];
             let (loss_nats, gradient) = step_gradient(spec, &weights, batch, chosen)?;
             progress = TrainProgress { step: progress.step + 1, steps, loss_nats };
             first_loss_nats.get_or_insert(loss_nats);

@@ -16,7 +16,7 @@ use crate::{
 const MILLION: u128 = 1_000_000;
 
 /// Where the decision's thresholds stand. The defaults are the demo's; the README says what they were measured on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRules {
     /// A vote against needs a marginal gain below this many standard errors …
     pub z_reject: Fixed,
@@ -30,8 +30,8 @@ pub struct DecisionRules {
     pub class_rows_min: u64,
     /// Scored updates that a comparison with the others needs.
     pub peers_min: usize,
-    /// The least spread of relative gains, in nats per unit of weight, that counts as spread.
-    pub spread_min_nats: f64,
+    /// The least spread of gains, in nano-nats per unit of weight: below it agreement is chance.
+    pub spread_min_nanonats: u64,
     /// An update is accepted if at least this share of the voting weight is for it.
     pub accept_ppm: u32,
     /// The share of the panel, by heads and by weight, that must have voted.
@@ -47,7 +47,7 @@ impl Default for DecisionRules {
             worst_class_reject: Fixed::from_units(-64 << 20),
             class_rows_min: 20,
             peers_min: 4,
-            spread_min_nats: 1e-4,
+            spread_min_nanonats: 100_000,
             accept_ppm: 500_001,
             quorum_ppm: 666_666,
         }
@@ -162,7 +162,8 @@ pub fn decide(
     let credibility = check_panel(panel, reports)?;
     let ballots: BTreeMap<GeneratorId, Ballot> =
         reports.iter().map(|report| (report.validator, ballot(rules, &report.findings, memory))).collect();
-    let generators: BTreeSet<GeneratorId> = ballots.values().flat_map(|ballot| ballot.keys().copied()).collect();
+    let generators: BTreeSet<GeneratorId> =
+        ballots.values().flat_map(|ballot| ballot.keys().copied()).collect();
 
     let mut remembered = memory.clone();
     let mut verdicts = Vec::with_capacity(generators.len());

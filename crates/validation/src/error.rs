@@ -6,15 +6,13 @@ use tale_primitives::{Digest, GeneratorId};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValidationError {
-    /// Losses of different rows were compared.
-    #[error("a score needs the same rows, at least one: {labels} labels, {without} losses without, {with} with")]
+    /// Losses of different rows, or of none, were compared.
+    #[error("losses of the same rows, at least one, can be compared, not of {before} and {after}")]
     RowsDiffer {
-        /// Number of labels.
-        labels: usize,
-        /// Number of losses without the update.
-        without: usize,
-        /// Number of losses with it.
-        with: usize,
+        /// Losses before, or without the update.
+        before: usize,
+        /// Losses after, or with it.
+        after: usize,
     },
     /// A validator is listed, or reports, twice.
     #[error("validator {0} appears twice")]
@@ -63,6 +61,9 @@ pub enum ValidationError {
         #[source]
         source: serde_json::Error,
     },
+    /// A stored digest that is none.
+    #[error("a stored digest has {0} bytes instead of 32")]
+    DigestLength(usize),
     /// The database failed.
     #[error("the evidence tables could not be used")]
     Database(#[from] sqlx::Error),

@@ -35,19 +35,23 @@ pub struct Candidate {
 }
 
 /// Where the gates stand. The defaults are the demo's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateRules {
-    /// An update shorter than this share of the round's median length is no work.
-    pub norm_min_over_median: f64,
+    /// An update shorter than this part of the round's median length is no work.
+    pub norm_min_over_median_ppm: u64,
     /// An update longer than this many times the round's median length is an attack or an accident.
-    pub norm_max_over_median: f64,
+    pub norm_max_over_median_ppm: u64,
     /// Two updates whose cosine is above this are one update.
-    pub copy_cosine: f64,
+    pub copy_cosine_ppm: u64,
 }
 
 impl Default for GateRules {
     fn default() -> Self {
-        Self { norm_min_over_median: 0.01, norm_max_over_median: 20.0, copy_cosine: 0.98 }
+        Self {
+            norm_min_over_median_ppm: 10_000,
+            norm_max_over_median_ppm: 20_000_000,
+            copy_cosine_ppm: 980_000,
+        }
     }
 }
 
@@ -134,25 +138,27 @@ pub fn gate(
             alone[other].is_none() && candidates[other].commitment < candidates[this].commitment
         });
         let closest = earlier
-            .map(|other| (cosine(this, other), candidates[other].generator))
-            .filter(|(cosine, _)| *cosine > rules.copy_cosine)
-            .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))?;
-        Some(GateFailure::Copy { of: closest.1, cosine_ppm: ppm(closest.0) })
+            .map(|other| (ppm(cosine(this, other)), candidates[other].generator))
+            .filter(|&(cosine_ppm, _)| cosine_ppm > rules.copy_cosine_ppm)
+            .max()?;
+        Some(GateFailure::Copy { of: closest.1, cosine_ppm: closest.0 })
     };
     (0..candidates.len()).map(|this| alone[this].or_else(|| copy_of_earlier(this))).collect()
 }
 
 fn outside_band(rules: &GateRules, norm: f64, median_norm: f64) -> Option<GateFailure> {
-    if norm <= 0.0 || norm < rules.norm_min_over_median * median_norm {
-        Some(GateFailure::TooShort { over_median_ppm: ppm(norm / median_norm) })
-    } else if norm > rules.norm_max_over_median * median_norm {
-        Some(GateFailure::TooLong { over_median_ppm: ppm(norm / median_norm) })
+    // A median of nothing leaves no band: then only an update of no length fails.
+    let over_median_ppm = if median_norm > 0.0 { ppm(norm / median_norm) } else { 1_000_000 };
+    if norm <= 0.0 || over_median_ppm < rules.norm_min_over_median_ppm {
+        Some(GateFailure::TooShort { over_median_ppm: if norm > 0.0 { over_median_ppm } else { 0 } })
+    } else if over_median_ppm > rules.norm_max_over_median_ppm {
+        Some(GateFailure::TooLong { over_median_ppm })
     } else {
         None
     }
 }
 
-/// Millionths, rounded; 0 of what is not a number, the largest of what is infinite.
+/// Millionths, rounded: what thresholds are compared with. Below zero, and not a number, is 0.
 fn ppm(ratio: f64) -> u64 {
     (ratio * 1e6).round_ties_even() as u64
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tale_primitives::GeneratorId;
 
-use crate::Fixed;
+use crate::{Fixed, ValidationError};
 
 /// Where along the step from the old to the new model the loss gradient is taken: the two
 /// Gauss–Legendre nodes of 0..1, exact for polynomials up to the third degree, with weight ½ each.
@@ -43,33 +43,42 @@ pub struct RoundPoints {
     pub residual: i64,
 }
 
-/// The sum of held-out losses of one model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LossSum {
-    /// Number of rows.
+/// Held-out losses of the same rows before and after a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossChange {
+    /// Number of rows, at least one.
     pub rows: u64,
-    /// Σ loss, in 2⁻²⁰ nats.
-    pub sum: i64,
+    /// Σ loss under the old model, in 2⁻²⁰ nats.
+    pub before: i64,
+    /// Σ loss under the new model, in 2⁻²⁰ nats.
+    pub after: i64,
 }
 
-impl LossSum {
-    /// Adds up the losses of rows.
-    pub fn of(losses: &[Fixed]) -> Self {
-        Self { rows: losses.len() as u64, sum: losses.iter().map(|loss| loss.units()).sum() }
-    }
-
-    /// The mean loss in nano-nats, rounded towards zero; 0 without rows.
-    fn mean_points(self) -> i64 {
-        let denominator = i128::from(self.rows) << 20;
-        if denominator == 0 {
-            return 0;
+impl LossChange {
+    /// Adds up the losses of the same rows under both models.
+    pub fn measure(before: &[Fixed], after: &[Fixed]) -> Result<Self, ValidationError> {
+        if before.is_empty() || before.len() != after.len() {
+            return Err(ValidationError::RowsDiffer { before: before.len(), after: after.len() });
         }
-        i64::try_from(i128::from(self.sum) * i128::from(POINTS_PER_NAT) / denominator).unwrap_or(i64::MAX)
+        let sum = |losses: &[Fixed]| losses.iter().map(|loss| loss.units()).sum();
+        Ok(Self { rows: before.len() as u64, before: sum(before), after: sum(after) })
     }
 
-    /// The mean loss in nats, for display; 0 without rows.
-    pub fn mean_nats(self) -> f64 {
-        self.mean_points() as f64 / POINTS_PER_NAT as f64
+    /// Mean loss before, in nats.
+    pub fn before_nats(&self) -> f64 {
+        self.before as f64 / self.rows as f64 / f64::from(1 << 20)
+    }
+
+    /// Mean loss after, in nats.
+    pub fn after_nats(&self) -> f64 {
+        self.after as f64 / self.rows as f64 / f64::from(1 << 20)
+    }
+
+    /// The fall of the mean loss in nano-nats, to the nearest.
+    fn drop_points(&self) -> i64 {
+        let numerator = (i128::from(self.before) - i128::from(self.after)) * i128::from(POINTS_PER_NAT);
+        let denominator = i128::from(self.rows.max(1)) << 20;
+        i64::try_from((2 * numerator + denominator).div_euclid(2 * denominator)).unwrap_or(i64::MAX)
     }
 }
 
@@ -78,7 +87,7 @@ impl LossSum {
 ///
 /// Each participant's points depend on the path and on its own update alone, never on who else is
 /// listed or in what order. A zero update earns exactly nothing. `Σ points + residual = loss_drop` exactly.
-pub fn aumann_shapley(slopes: &[Slope], before: LossSum, after: LossSum) -> RoundPoints {
+pub fn aumann_shapley(slopes: &[Slope], change: &LossChange) -> RoundPoints {
     let mut contributions: Vec<Contribution> = slopes
         .iter()
         .map(|slope| {
@@ -89,7 +98,7 @@ pub fn aumann_shapley(slopes: &[Slope], before: LossSum, after: LossSum) -> Roun
         })
         .collect();
     contributions.sort_by_key(|contribution| (contribution.generator, contribution.points));
-    let loss_drop = before.mean_points() - after.mean_points();
+    let loss_drop = change.drop_points();
     let total = contributions.iter().fold(0i64, |sum, c| sum.saturating_add(c.points));
     RoundPoints { contributions, loss_drop, residual: loss_drop.saturating_sub(total) }
 }

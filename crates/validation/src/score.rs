@@ -65,12 +65,8 @@ impl MarginalScore {
     ///
     /// `labels`, `without` and `with` run over the same rows, at least one.
     pub fn measure(labels: &[u32], without: &[Fixed], with: &[Fixed]) -> Result<Self, ValidationError> {
-        if labels.is_empty() || labels.len() != without.len() || labels.len() != with.len() {
-            return Err(ValidationError::RowsDiffer {
-                labels: labels.len(),
-                without: without.len(),
-                with: with.len(),
-            });
+        if labels.is_empty() || without.len() != with.len() || labels.len() != with.len() {
+            return Err(ValidationError::RowsDiffer { before: without.len(), after: with.len() });
         }
         let mut score = Self { total: DifferenceSums::default(), classes: BTreeMap::new() };
         for ((&label, without), with) in labels.iter().zip(without).zip(with) {

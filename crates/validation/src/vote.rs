@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 use tale_primitives::GeneratorId;
 
-use crate::{Assessment, DecisionRules, Finding, Fixed, GateFailure, MarginalScore, Memory, robust::robust_z};
+use crate::{
+    Assessment, DecisionRules, Finding, Fixed, GateFailure, MarginalScore, Memory, robust::robust_z,
+};
 
 /// The numbers behind a vote on a scored update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +41,9 @@ impl fmt::Display for Objection {
             Self::Harmful(measure) => write!(
                 f,
                 "makes the aggregate worse on held-out rows (z {:.1}; {:.1} spreads below the others, {:.1} over rounds)",
-                measure.z, -measure.relative.to_f64(), -measure.memory.to_f64()
+                measure.z,
+                -measure.relative.to_f64(),
+                -measure.memory.to_f64()
             ),
             Self::RuinsClass(measure) => {
                 write!(f, "ruins a class ({:.1} spreads below the others)", -measure.worst_class.to_f64())
@@ -96,8 +100,12 @@ fn measures(
         // Too few peers to know what is usual: the noise of the rows is the only yardstick.
         z.clone()
     } else {
-        let gains: Vec<f64> = scored.iter().map(|(_, weight, score)| score.total.mean_nats() / weight).collect();
-        robust_z(&gains, rules.spread_min_nats).into_iter().map(|value| rules.limited(value)).collect()
+        let gains: Vec<f64> =
+            scored.iter().map(|(_, weight, score)| score.total.mean_nats() / weight).collect();
+        robust_z(&gains, rules.spread_min_nanonats as f64 * 1e-9)
+            .into_iter()
+            .map(|value| rules.limited(value))
+            .collect()
     };
     let worst_class = worst_classes(rules, scored);
     (0..scored.len())
@@ -125,7 +133,8 @@ fn worst_classes(rules: &DecisionRules, scored: &[(GeneratorId, f64, &MarginalSc
             score.classes.get(class).map_or(0.0, |sums| sums.mean_nats() / weight)
         };
         let gains: Vec<f64> = scored.iter().map(gain).collect();
-        for (lowest, value) in worst.iter_mut().zip(robust_z(&gains, rules.spread_min_nats)) {
+        for (lowest, value) in worst.iter_mut().zip(robust_z(&gains, rules.spread_min_nanonats as f64 * 1e-9))
+        {
             *lowest = (*lowest).min(Fixed::round(value));
         }
     }
