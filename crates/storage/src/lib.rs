@@ -12,6 +12,7 @@ mod import;
 mod manifest;
 mod object;
 mod partition;
+mod range_reader;
 mod read;
 mod registry;
 mod routing;

@@ -7,7 +7,6 @@ use parquet::{
     arrow::{
         ParquetRecordBatchStreamBuilder,
         arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection as PagesSelection},
-        async_reader::ParquetObjectReader,
     },
     errors::ParquetError,
     file::metadata::ParquetMetaData,
@@ -15,7 +14,7 @@ use parquet::{
 
 use crate::{
     DatasetProblem, ImageBatch, ImageShape, SplitRef, StorageError, Store, blocking::blocking,
-    columns::LabelledRows, image_file::Origin, split_writer::SHAPE_KEY,
+    columns::LabelledRows, image_file::Origin, range_reader::RangeReader, split_writer::SHAPE_KEY,
 };
 
 /// Rows that are decoded at once.
@@ -94,8 +93,7 @@ impl Reading {
         split: &SplitRef,
         indices: &[u32],
     ) -> Result<ImageBatch, StorageError> {
-        let reader = ParquetObjectReader::new(store.client(), store.path(&self.key))
-            .with_file_size(split.object.size_bytes);
+        let reader = RangeReader::new(store.client(), store.path(&self.key), split.object.size_bytes);
         let builder =
             ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| self.failure(error))?;
         let mut images = self.begin(builder.metadata())?;
