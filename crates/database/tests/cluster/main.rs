@@ -1,5 +1,8 @@
 //! The embedded cluster, with real servers and real kills.
 
+// Clippy takes only functions marked as tests for tests, not what they share.
+#![allow(clippy::unwrap_used)]
+
 mod crashes;
 mod owner;
 mod processes;

@@ -1,0 +1,46 @@
+# The commands of everyday work. `sh infra/bootstrap.sh RECIPE` runs one on a machine that has nothing prepared.
+
+set positional-arguments
+
+# Queries are checked against the committed cache in .sqlx, whatever DATABASE_URL says (`prepare` renews it).
+export SQLX_OFFLINE := "true"
+
+target := env("CARGO_TARGET_DIR", justfile_directory() / "target")
+
+# What there is to run.
+_list:
+    @just --list --unsorted
+
+# Everything on one machine, built for debugging: `just dev --data-dir DIR`.
+dev *ARGUMENTS:
+    cargo run -p tale-cli -- up "$@"
+
+# From nothing to a settled epoch: `just demo --seed 7 --output json`.
+demo *ARGUMENTS:
+    cargo build --release -p tale-cli
+    "{{target}}/release/tale" demo "$@"
+
+# Builds the release binary.
+build:
+    cargo build --release -p tale-cli
+
+# Formatting, lints and the layout of the workspace.
+check:
+    sh infra/check.sh
+
+# Everything that CI runs: `check`, then all unit and system tests; `just test NAME` only the tests of that name.
+test *FILTER: check
+    sh infra/test.sh "$@"
+
+# The demo over ten seeds with and without PoV and attackers: a Markdown table.
+demo-seeds *SEEDS:
+    cargo build --release -p tale-cli
+    python3 infra/demo-seeds.py "{{target}}/release/tale" "$@"
+
+# All benchmarks.
+bench *ARGUMENTS:
+    cargo bench --workspace "$@"
+
+# Renews .sqlx from the migrations and the query files, with a temporary PostgreSQL.
+prepare:
+    SQLX_OFFLINE=false cargo run -p tale-testkit --bin with-postgres -- --migrated sh infra/prepare.sh
