@@ -1,3 +1,4 @@
 select key as "key!", debits::text as "debits!", credits::text as "credits!"
 from ledger.account
+join ledger.balance on balance.account_id = account.id
 where key = $1

@@ -126,11 +126,7 @@ impl AccountKey {
     /// The middle part of the key: the address in lower case, or the name.
     pub(crate) fn name(&self) -> String {
         match &self.owner {
-            AccountOwner::Holder(address) => {
-                let mut text = address.to_string();
-                text.make_ascii_lowercase();
-                text
-            }
+            AccountOwner::Holder(address) => format!("0x{}", hex::encode(address.as_bytes())),
             AccountOwner::Issuance(name) | AccountOwner::Pool(name) | AccountOwner::Treasury(name) => {
                 name.to_string()
             }

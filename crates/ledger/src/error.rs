@@ -100,7 +100,7 @@ impl LedgerError {
         };
         let key = key.to_owned();
         match (constraint, detail) {
-            ("account_not_overdrawn", Some(account)) => Self::Overdrawn { key, account: account.to_owned() },
+            ("balance_not_overdrawn", Some(account)) => Self::Overdrawn { key, account: account.to_owned() },
             (constraint, _) => Self::Refused { key, constraint: constraint.to_owned(), source: error },
         }
     }

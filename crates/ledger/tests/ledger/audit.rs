@@ -30,7 +30,11 @@ fn kinds(report: &VerifyReport) -> Vec<String> {
 
 #[tokio::test]
 async fn a_changed_balance_is_named_with_what_its_entries_add_up_to() {
-    let report = tampered("update ledger.account set credits = credits + 7 where kind = 'holder'").await;
+    let report = tampered(
+        "update ledger.balance set credits = credits + 7
+         where account_id = (select id from ledger.account where kind = 'holder')",
+    )
+    .await;
     let [Discrepancy::AccountBalance { account, credits, derived_credits, .. }] = &report.discrepancies[..]
     else {
         panic!("{report:?}")
@@ -52,8 +56,10 @@ async fn a_redirected_payment_that_balances_is_named_by_its_digest() {
     let report = tampered(
         "update ledger.entry set account_id = (select id from ledger.account where kind = 'issuance')
          where journal_id = 3 and side = 'credit';
-         update ledger.account set credits = credits - 20 where kind = 'holder';
-         update ledger.account set credits = credits + 20 where kind = 'issuance'",
+         update ledger.balance set credits = credits - 20
+         where account_id = (select id from ledger.account where kind = 'holder');
+         update ledger.balance set credits = credits + 20
+         where account_id = (select id from ledger.account where kind = 'issuance')",
     )
     .await;
     assert_eq!(kinds(&report), ["ContentDigest"]);

@@ -84,6 +84,9 @@ async fn a_journal_is_whole_when_it_is_inserted_and_sealed_from_then_on() {
         );
         assert_eq!(refused_by(&mut conn, &reopened).await, law);
     }
+    let of_nothing = "insert into ledger.entry (journal_id, line, account_id, side, amount)
+                      values (9, 1, 1, 'debit', 5), (9, 2, 2, 'credit', 5)";
+    assert_eq!(refused_by(&mut conn, of_nothing).await, "journal_sealed");
     assert!(verify(&mut conn).await.unwrap().is_consistent());
 }
 
@@ -98,9 +101,10 @@ async fn nothing_posted_can_be_changed_or_removed() {
         "update ledger.journal set description = 'another'",
         "delete from ledger.journal",
         "truncate ledger.journal cascade",
-        "update ledger.account set credits = credits + 1",
+        "update ledger.balance set credits = credits + 1",
         "update ledger.account set name = 'mine' where kind = 'pool'",
         "delete from ledger.account",
+        "delete from ledger.balance",
         "truncate ledger.account cascade",
         "update ledger.chain_head set journal_id = 7",
         "delete from ledger.chain_head",
@@ -116,10 +120,10 @@ async fn a_balance_below_zero_on_its_normal_side_is_refused() {
     let (holder, pool, issuance) = (holder(1), pool(), issuance());
     for (debited, credited, amount) in [(&holder, &pool, 11), (&pool, &holder, 91), (&pool, &issuance, 101)] {
         let pair = format!("(1, '{debited}', 'debit', {amount}), (2, '{credited}', 'credit', {amount})");
-        assert_eq!(refused_by(&mut conn, &raw_journal("raw", 2, &pair)).await, "account_not_overdrawn");
+        assert_eq!(refused_by(&mut conn, &raw_journal("raw", 2, &pair)).await, "balance_not_overdrawn");
     }
-    let rich = "insert into ledger.account (kind, name, asset, credits) values ('pool', 'mine', 'xTALE', 9)";
-    assert_eq!(refused_by(&mut conn, rich).await, "account_opens_empty");
+    let rich = "insert into ledger.balance (account_id, normal_side, credits) values (99, 'credit', 9)";
+    assert_eq!(refused_by(&mut conn, rich).await, "ledger_immutable");
 }
 
 #[tokio::test]

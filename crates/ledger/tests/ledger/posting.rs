@@ -186,7 +186,7 @@ async fn amounts_up_to_256_bits_pass_through_the_database_unchanged() {
     assert_eq!(balance(&mut conn, &pool()).await.unwrap().amount(), Amount::MAX);
     let more = post_journal(&mut conn, &transfer("more", issuance(), pool(), 1)).await;
     assert!(
-        matches!(&more, Err(LedgerError::Refused { constraint, .. }) if constraint == "account_sums_fit"),
+        matches!(&more, Err(LedgerError::Refused { constraint, .. }) if constraint == "balance_sums_fit"),
         "{more:?}"
     );
 }
