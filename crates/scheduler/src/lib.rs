@@ -1,1 +1,11 @@
-//! Run advancement: expands steps, starts sub-runs, reaps lost leases.
+#![doc = include_str!("../README.md")]
+
+mod advance;
+mod error;
+mod maintenance;
+mod scheduler;
+mod trigger;
+
+pub use error::SchedulerError;
+pub use scheduler::{Scheduler, SchedulerSettings};
+pub use trigger::{Trigger, start};

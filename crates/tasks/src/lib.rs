@@ -1,1 +1,17 @@
-//! One file per task kind, thin adapters over the domains.
+#![doc = include_str!("../README.md")]
+
+mod catalog;
+mod command;
+mod learning;
+mod messages;
+mod models;
+mod network;
+mod pov;
+mod refusal;
+mod settlement;
+
+pub use catalog::{catalog, kinds};
+pub use messages::{
+    Behaviour, Decided, Evaluated, Member, Model, Participant, PublishedRound, RejectedUpdate, RoundAccuracy,
+    Update,
+};

@@ -1,1 +1,16 @@
-//! The apalis runtime: claim, heartbeat, run, drain.
+#![doc = include_str!("../README.md")]
+
+mod acknowledge;
+mod context;
+mod heartbeat;
+mod held;
+mod kind;
+mod logs;
+mod outcome;
+mod source;
+mod worker;
+
+pub use context::{Cancellation, TaskContext};
+pub use kind::{Kind, KindRegistry, KindSchema};
+pub use outcome::{Completion, Effect, TaskError};
+pub use worker::{Worker, WorkerError, WorkerSettings};

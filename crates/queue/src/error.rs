@@ -1,0 +1,49 @@
+use tale_primitives::{RunId, TaskId};
+
+/// What can go wrong between the product and its queue.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The database refused or could not be reached.
+    #[error("the queue's database did not answer")]
+    Database(#[from] sqlx::Error),
+    /// No pipeline of that name has been applied.
+    #[error("there is no pipeline {0:?}")]
+    UnknownPipeline(String),
+    /// No run has this id.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// The task's parent run vanished: the database was changed from outside.
+    #[error("task {0} has no run")]
+    Orphan(TaskId),
+    /// A stored value cannot be read back.
+    #[error("{what} holds {value:?}, which this version does not know")]
+    Unreadable {
+        /// The column.
+        what: &'static str,
+        /// Its content.
+        value: String,
+    },
+}
+
+impl QueueError {
+    /// Whether trying the same again can help: the connection broke, the server is restarting, or two transactions
+    /// met in a deadlock.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                code.starts_with("08")
+                    || code.starts_with("40")
+                    || code.starts_with("53")
+                    || code.starts_with("57P")
+            }),
+            Self::Database(
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::Tls(_),
+            ) => true,
+            _ => false,
+        }
+    }
+}

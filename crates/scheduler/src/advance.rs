@@ -1,0 +1,196 @@
+//! The scheduler's own tasks: expanding steps, starting sub-runs, returning outputs.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sqlx::{Connection, PgConnection};
+use tale_pipeline::{
+    Expansion, OUTPUTS_STEP, PipelineSpec, RunContext, SequenceState, StepOutputs, expand, references,
+};
+use tale_queue::{
+    ClaimedTask, Failure, NewTask, Parent, expand_step, fail, fail_expansion, find_version, publish_outputs,
+    run_context, sequence_state, step_outputs,
+};
+
+use crate::{
+    SchedulerError, Trigger,
+    trigger::{read_spec, start_child},
+};
+
+/// How many runs may be nested in each other.
+const DEPTH_MAX: u32 = 16;
+
+/// Pipeline versions that were read already; they never change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Specs(Arc<Mutex<HashMap<i64, Arc<PipelineSpec>>>>);
+
+impl Specs {
+    async fn get(
+        &self,
+        connection: &mut PgConnection,
+        version: i64,
+    ) -> Result<Arc<PipelineSpec>, SchedulerError> {
+        if let Some(spec) = self.lock().get(&version) {
+            return Ok(spec.clone());
+        }
+        let spec = Arc::new(read_spec(&find_version(connection, version).await?)?);
+        let mut specs = self.lock();
+        if specs.len() >= 1000 {
+            specs.clear();
+        }
+        specs.insert(version, spec.clone());
+        Ok(spec)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Arc<PipelineSpec>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubRun {
+    pipeline: String,
+    #[serde(default)]
+    params: Map<String, Value>,
+}
+
+/// Does one of the scheduler's own tasks and acknowledges it, in one transaction.
+///
+/// What is wrong with the pipeline fails the step; only the queue's own errors come back.
+pub(crate) async fn advance(
+    connection: &mut PgConnection,
+    specs: &Specs,
+    task: &ClaimedTask,
+) -> Result<(), SchedulerError> {
+    let mut transaction = connection.begin().await?;
+    let done = if task.index >= 0 {
+        start_sub_run(&mut transaction, task).await
+    } else {
+        expand_one(&mut transaction, specs, task).await
+    };
+    match done {
+        Ok(()) => Ok(transaction.commit().await?),
+        Err(error) if error.is_transient() => Err(error),
+        Err(error) => {
+            transaction.rollback().await?;
+            record_failure(connection, task, &describe(&error)).await
+        }
+    }
+}
+
+async fn expand_one(
+    connection: &mut PgConnection,
+    specs: &Specs,
+    task: &ClaimedTask,
+) -> Result<(), SchedulerError> {
+    let spec = specs.get(connection, task.version_id).await?;
+    let run = run_context(connection, task.run).await?;
+    let params = run.params.as_object().cloned().unwrap_or_default();
+    let context = RunContext { id: run.id, date: run.logical_date, parent: run.parent_run };
+    let outputs = outputs_for(connection, &spec, task).await?;
+    let sequence = match spec.steps.get(usize::from(task.step)) {
+        Some(step) if step.sequence => {
+            let state = sequence_state(connection, task.run, task.step).await?;
+            Some(SequenceState { next_index: state.next_index, previous: state.previous })
+        }
+        _ => None,
+    };
+    let expansion = expand(&spec, task.step, &params, &context, &outputs, sequence.as_ref())?;
+    if task.step_name == OUTPUTS_STEP {
+        let values = match expansion {
+            Expansion::Tasks(mut tasks) => tasks.pop().map_or(Value::Null, |task| task.arguments),
+            Expansion::Skipped | Expansion::Next { .. } | Expansion::Finished { .. } => Value::Null,
+        };
+        publish_outputs(connection, task.lease, &values).await?;
+        return Ok(());
+    }
+    let (total, tasks) = match expansion {
+        Expansion::Skipped => {
+            expand_step(connection, task.lease, None).await?;
+            return Ok(());
+        }
+        Expansion::Tasks(tasks) => (tasks.len() as u32, tasks),
+        Expansion::Next { task, total } => (total, vec![task]),
+        Expansion::Finished { total } => (total, vec![]),
+    };
+    let tasks: Vec<NewTask> =
+        tasks.into_iter().map(|task| NewTask { index: task.index, arguments: task.arguments }).collect();
+    expand_step(connection, task.lease, Some((total, &tasks))).await?;
+    Ok(())
+}
+
+/// The outputs that the step's expressions name: a list for a fan-out, one value otherwise, null for a skipped step.
+async fn outputs_for(
+    connection: &mut PgConnection,
+    spec: &PipelineSpec,
+    task: &ClaimedTask,
+) -> Result<StepOutputs, SchedulerError> {
+    let names = references(spec, task.step)?;
+    if names.is_empty() {
+        return Ok(StepOutputs::new());
+    }
+    let mut outputs = step_outputs(connection, task.run, &names).await?;
+    for step in &spec.steps {
+        if step.for_each.is_none()
+            && let Some(value) = outputs.get_mut(step.name.as_str())
+            && let Value::Array(list) = value
+        {
+            *value = list.pop().unwrap_or(Value::Null);
+        }
+    }
+    Ok(outputs)
+}
+
+async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), SchedulerError> {
+    let arguments: SubRun =
+        serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::SubRunArguments)?;
+    let run = run_context(connection, task.run).await?;
+    if run.depth >= DEPTH_MAX {
+        return Err(SchedulerError::TooDeep { depth: run.depth });
+    }
+    let trigger = Trigger {
+        pipeline: arguments.pipeline,
+        params: arguments.params,
+        dedup_key: None,
+        logical_date: run.logical_date,
+        priority: run.priority,
+        started_by: format!("step {} of run {}", task.step_name, task.run),
+    };
+    let parent = Parent { task: task.lease.task, attempt: task.lease.attempt };
+    start_child(connection, trigger, parent, task.run).await?;
+    Ok(())
+}
+
+async fn record_failure(
+    connection: &mut PgConnection,
+    task: &ClaimedTask,
+    error: &str,
+) -> Result<(), SchedulerError> {
+    tracing::warn!(run = %task.run, step = task.step_name, error, "the step cannot go on");
+    if task.index < 0 {
+        fail_expansion(connection, task.lease, error).await?;
+    } else {
+        let failure =
+            Failure { lease: task.lease, error: error.to_owned(), is_final: true, retry_after: None };
+        fail(connection, &[failure]).await?;
+    }
+    Ok(())
+}
+
+fn describe(error: &SchedulerError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,155 @@
+//! The scheduler's loop.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tale_primitives::WorkerId;
+use tale_queue::{
+    ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, Wake, beat, deregister_worker,
+    register_worker, release,
+};
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    SchedulerError,
+    advance::{Specs, advance},
+    maintenance::Maintenance,
+};
+
+/// How a scheduler works.
+#[derive(Debug, Clone)]
+pub struct SchedulerSettings {
+    /// How long a silent worker keeps its tasks.
+    pub lease: Duration,
+    /// How many workers a task may lose before it fails.
+    pub crashes_max: u32,
+    /// How long to wait for a wake-up before looking for tasks anyway.
+    pub poll: Duration,
+    /// The machine's name, for listings.
+    pub host: String,
+}
+
+impl Default for SchedulerSettings {
+    /// Leases of 15 s; a task fails with the third worker that it loses.
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(15),
+            crashes_max: 3,
+            poll: Duration::from_millis(250),
+            host: "localhost".to_owned(),
+        }
+    }
+}
+
+/// Advances runs: any number of these may share a database.
+pub struct Scheduler {
+    /// The database.
+    pub database: PgPool,
+    /// How it works.
+    pub settings: SchedulerSettings,
+    /// Wake-ups, shared with whoever else listens in this process.
+    pub wake: Wake,
+}
+
+/// How many of its own tasks a scheduler claims at a time.
+const BATCH: u32 = 32;
+/// How often due retries are looked for.
+const TICK: Duration = Duration::from_millis(100);
+/// How long to wait before trying again while the database does not answer.
+const PAUSE: Duration = Duration::from_millis(200);
+
+impl Scheduler {
+    /// Advances runs until `stop` is cancelled.
+    pub async fn run(self, stop: CancellationToken) {
+        let maintenance = tokio::spawn(
+            Maintenance {
+                pool: self.database.clone(),
+                wake: self.wake.clone(),
+                lease: self.settings.lease,
+                crashes_max: self.settings.crashes_max,
+                tick: TICK,
+            }
+            .run(),
+        );
+        let identity = NewWorker {
+            id: WorkerId::generate(),
+            pool: SCHEDULER_POOL.to_owned(),
+            host: self.settings.host.clone(),
+            pid: std::process::id(),
+            slots: BATCH,
+        };
+        let specs = Specs::default();
+        while !stop.is_cancelled() {
+            if let Err(error) = self.serve(&identity, &specs, &stop).await {
+                tracing::warn!(%error, "the scheduler lost its connection and tries again");
+                tokio::select! {
+                    () = time::sleep(PAUSE) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+        maintenance.abort();
+        if let Ok(Ok(mut connection)) = time::timeout(Duration::from_secs(1), self.database.acquire()).await {
+            let _ = deregister_worker(&mut connection, identity.id).await;
+        }
+    }
+
+    /// Claims and advances on one connection until it breaks or the scheduler stops.
+    async fn serve(
+        &self,
+        identity: &NewWorker,
+        specs: &Specs,
+        stop: &CancellationToken,
+    ) -> Result<(), SchedulerError> {
+        let mut connection = self.database.acquire().await?;
+        register_worker(&mut connection, identity).await?;
+        // whatever an earlier connection had claimed goes back before anything new is taken
+        beat(&mut connection, identity.id, &[], Duration::ZERO).await?;
+        let mut claimer = Claimer::open(&mut connection, identity.id, SCHEDULER_POOL).await?;
+        let mut beaten_at = time::Instant::now();
+        while !stop.is_cancelled() {
+            if beaten_at.elapsed() > self.settings.lease / 3 {
+                if !beat(&mut connection, identity.id, &[], self.settings.lease).await?.is_registered {
+                    register_worker(&mut connection, identity).await?;
+                }
+                beaten_at = time::Instant::now();
+            }
+            let tasks = claimer.claim(&mut connection, BATCH).await?;
+            if tasks.is_empty() {
+                tokio::select! {
+                    () = self.wake.wait(self.settings.poll) => {}
+                    () = stop.cancelled() => {}
+                }
+                continue;
+            }
+            self.advance_all(&mut connection, specs, &tasks).await?;
+            self.wake.tell();
+        }
+        Ok(())
+    }
+
+    async fn advance_all(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        specs: &Specs,
+        tasks: &[ClaimedTask],
+    ) -> Result<(), SchedulerError> {
+        for (done, task) in tasks.iter().enumerate() {
+            if let Err(error) = advance(connection, specs, task).await {
+                let rest: Vec<Lease> = tasks.iter().skip(done).map(|task| task.lease).collect();
+                hand_back(connection, &rest).await?;
+                // a deadlock or a serialization failure: the task is queued again and this connection goes on
+                if !error.is_transient() {
+                    return Err(error);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn hand_back(connection: &mut sqlx::PgConnection, leases: &[Lease]) -> Result<(), QueueError> {
+    release(connection, leases).await.map(drop)
+}

@@ -1,0 +1,104 @@
+//! Starting runs: parameters are resolved, the run is planned, and the queue takes it in one transaction.
+
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+use tale_pipeline::{PipelineSpec, PlannedStep, PlannedTasks, RunContext, plan, resolve_params};
+use tale_primitives::{RunId, UtcDay};
+use tale_queue::{
+    NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Retry, Started, find_pipeline, start_run,
+};
+
+use crate::SchedulerError;
+
+/// What starts a run.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The given parameters; the pipeline's defaults fill the rest.
+    pub params: Map<String, Value>,
+    /// A second start with the same key returns the first run.
+    pub dedup_key: Option<String>,
+    /// The UTC day that the run is about.
+    pub logical_date: UtcDay,
+    /// How urgent its tasks are.
+    pub priority: Priority,
+    /// Who or what starts it, for people.
+    pub started_by: String,
+}
+
+/// Starts a run of the pipeline's current version; call it inside a transaction.
+pub async fn start(connection: &mut PgConnection, trigger: Trigger) -> Result<Started, SchedulerError> {
+    let id = RunId::generate();
+    let run = compose(connection, id, trigger, None).await?;
+    // without a parent there is no lease to lose
+    Ok(start_run(connection, &run).await?.unwrap_or(Started { run: id, is_new: false }))
+}
+
+/// Starts the sub-run that `parent` waits for; nothing where the parent's lease was lost.
+pub(crate) async fn start_child(
+    connection: &mut PgConnection,
+    trigger: Trigger,
+    parent: Parent,
+    parent_run: RunId,
+) -> Result<Option<Started>, SchedulerError> {
+    let run = compose(connection, RunId::generate(), trigger, Some((parent, parent_run))).await?;
+    Ok(start_run(connection, &run).await?)
+}
+
+async fn compose(
+    connection: &mut PgConnection,
+    id: RunId,
+    trigger: Trigger,
+    parent: Option<(Parent, RunId)>,
+) -> Result<NewRun, SchedulerError> {
+    let version = find_pipeline(connection, &trigger.pipeline).await?;
+    let spec = read_spec(&version)?;
+    let params = resolve_params(&spec, &trigger.params)?;
+    let context = RunContext { id, date: trigger.logical_date, parent: parent.map(|(_, run)| run) };
+    let plan = plan(&spec, &params, &context)?;
+    Ok(NewRun {
+        id,
+        version_id: version.id,
+        pipeline: version.name,
+        params: Value::Object(params),
+        dedup_key: trigger.dedup_key,
+        logical_date: trigger.logical_date,
+        priority: trigger.priority,
+        trigger: trigger.started_by,
+        parent: parent.map(|(parent, _)| parent),
+        steps: plan.steps.into_iter().map(new_step).collect(),
+    })
+}
+
+pub(crate) fn read_spec(version: &PipelineVersion) -> Result<PipelineSpec, SchedulerError> {
+    Ok(PipelineSpec::from_json(version.spec.clone())?)
+}
+
+fn new_step(step: PlannedStep) -> NewStep {
+    NewStep {
+        needs: step.needs.len() as u32,
+        dependents: step.dependents,
+        retry: Retry {
+            attempts_max: u16::try_from(step.retry.attempts).unwrap_or(u16::MAX),
+            backoff_base_ms: step.retry.backoff_base_ms,
+            backoff_cap_ms: step.retry.backoff_cap_ms,
+        },
+        timeout_ms: step.timeout_ms,
+        tolerate_ppm: step.tolerate_ppm,
+        sequence: step.sequence,
+        // a step that is skipped goes through its expansion all the same, so that it ends after what it needs
+        tasks: match step.tasks {
+            PlannedTasks::Now(tasks) => Some(
+                tasks
+                    .into_iter()
+                    .map(|task| NewTask { index: task.index, arguments: task.arguments })
+                    .collect(),
+            ),
+            PlannedTasks::Skipped | PlannedTasks::Later => None,
+        },
+        name: step.name,
+        kind: step.kind,
+        pool: step.pool,
+    }
+}

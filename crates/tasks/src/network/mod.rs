@@ -1,0 +1,5 @@
+//! Kinds about generators.
+
+mod enroll;
+
+pub use enroll::Enroll;

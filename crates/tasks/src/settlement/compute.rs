@@ -1,0 +1,86 @@
+//! `settlement.compute`: the pool is divided.
+
+use bytes::Bytes;
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tale_primitives::{Amount, Digest, UtcDay};
+use tale_storage::NewArtifact;
+use tale_treasury::{Ruleset, compute, load_inputs, record_result};
+use tale_worker::{Completion, Kind, TaskContext, TaskError};
+
+use super::{refuse, rehearsal};
+use crate::refusal;
+
+/// Computes the result from the sealed inputs and the ruleset: a pure function.
+pub struct Compute;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Arguments {
+    /// The day to settle, `YYYY-MM-DD`.
+    #[schemars(with = "String")]
+    epoch: UtcDay,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Outputs {
+    /// The day.
+    #[schemars(with = "String")]
+    epoch: UtcDay,
+    /// What the day emits, in base units.
+    #[schemars(with = "String")]
+    pool: Amount,
+    /// What owners earned of it.
+    #[schemars(with = "String")]
+    paid: Amount,
+    /// What nobody earned.
+    #[schemars(with = "String")]
+    carried: Amount,
+    /// How many owners earned something.
+    accounts: usize,
+    /// The digest of the result.
+    #[schemars(with = "String")]
+    result_digest: Digest,
+    /// Whether this run recorded it.
+    changed: bool,
+}
+
+impl Kind for Compute {
+    const NAME: &'static str = "settlement.compute";
+    const SUMMARY: &'static str = "Divides the day's pool by contribution points, to the base unit.";
+    type Arguments = Arguments;
+    type Outputs = Outputs;
+
+    async fn run(context: TaskContext, arguments: Arguments) -> Result<Completion<Outputs>, TaskError> {
+        let mut rehearsal = rehearsal(&context.database).await?;
+        let inputs = load_inputs(&mut rehearsal, arguments.epoch)
+            .await
+            .map_err(refuse)?
+            .ok_or_else(|| TaskError::fail(format!("epoch {} is not sealed", arguments.epoch)))?;
+        let ruleset = Ruleset::load(inputs.ruleset()).map_err(refuse)?;
+        let result = compute(&inputs, &ruleset).map_err(refuse)?;
+        let transition = record_result(&mut rehearsal, &result).await.map_err(refuse)?;
+        rehearsal.rollback().await.map_err(TaskError::retry)?;
+        let bytes = result.canonical_bytes().map_err(refuse)?;
+        let object = context.store.put(Bytes::from(bytes)).await.map_err(refusal::storage)?;
+        let artifact = NewArtifact {
+            name: format!("rewards-{}", arguments.epoch),
+            media_type: "application/json".to_owned(),
+            object,
+        };
+        let outputs = Outputs {
+            epoch: arguments.epoch,
+            pool: result.pool,
+            paid: result.paid,
+            carried: result.carried,
+            accounts: result.paid_accounts(),
+            result_digest: result.digest().map_err(refuse)?,
+            changed: transition.changed,
+        };
+        Ok(Completion::of(outputs).artifact(artifact).effect(move |connection| {
+            let result = result.clone();
+            async move { record_result(connection, &result).await.map(drop).map_err(refuse) }.boxed()
+        }))
+    }
+}

@@ -1,0 +1,47 @@
+//! `settlement.post`: the result becomes a journal of the ledger.
+
+use futures::FutureExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tale_primitives::UtcDay;
+use tale_treasury::post_epoch;
+use tale_worker::{Completion, Kind, TaskContext, TaskError};
+
+use super::{refuse, rehearsal};
+
+/// Posts one balanced journal under the epoch's key: posting it again is the same journal.
+pub struct Post;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Arguments {
+    /// The day to settle, `YYYY-MM-DD`.
+    #[schemars(with = "String")]
+    epoch: UtcDay,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Outputs {
+    /// The day.
+    #[schemars(with = "String")]
+    epoch: UtcDay,
+    /// Whether this run posted it.
+    changed: bool,
+}
+
+impl Kind for Post {
+    const NAME: &'static str = "settlement.post";
+    const SUMMARY: &'static str = "Posts an epoch's rewards to the ledger as one balanced journal.";
+    type Arguments = Arguments;
+    type Outputs = Outputs;
+
+    async fn run(context: TaskContext, arguments: Arguments) -> Result<Completion<Outputs>, TaskError> {
+        let epoch = arguments.epoch;
+        let mut rehearsal = rehearsal(&context.database).await?;
+        let transition = post_epoch(&mut rehearsal, epoch).await.map_err(refuse)?;
+        rehearsal.rollback().await.map_err(TaskError::retry)?;
+        Ok(Completion::of(Outputs { epoch, changed: transition.changed }).effect(move |connection| {
+            async move { post_epoch(connection, epoch).await.map(drop).map_err(refuse) }.boxed()
+        }))
+    }
+}

@@ -1,0 +1,91 @@
+//! What a task may touch while it runs.
+
+use sqlx::PgPool;
+use tale_primitives::{RunId, UtcDay};
+use tale_queue::Lease;
+use tale_storage::Store;
+use tokio::task;
+use tokio_util::sync::CancellationToken;
+
+use crate::{TaskError, logs::LogSender};
+
+/// The surroundings of one attempt.
+#[derive(Debug, Clone)]
+pub struct TaskContext {
+    /// The run.
+    pub run: RunId,
+    /// The run's pipeline.
+    pub pipeline: String,
+    /// The UTC day that the run is about.
+    pub logical_date: UtcDay,
+    /// The step's name.
+    pub step: String,
+    /// The task's place in the step's fan-out.
+    pub index: u32,
+    /// The task, and the fencing token of this attempt.
+    pub lease: Lease,
+    /// Which attempt this is, from 1.
+    pub attempt_number: u32,
+    /// The object store.
+    pub store: Store,
+    /// The database, for reading; whatever a task changes there is an effect of its completion.
+    pub database: PgPool,
+    pub(crate) cancellation: Cancellation,
+    pub(crate) logs: LogSender,
+}
+
+/// Whether an attempt was told to stop.
+#[derive(Debug, Clone)]
+pub struct Cancellation(pub(crate) CancellationToken);
+
+impl Cancellation {
+    /// Whether the attempt was told to stop: long computations ask now and then.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Waits until the attempt is told to stop.
+    pub async fn cancelled(&self) {
+        self.0.cancelled().await;
+    }
+}
+
+impl TaskContext {
+    /// Keeps a line of the attempt's log.
+    pub fn log(&self, line: impl Into<String>) {
+        self.logs.send(self.run, self.lease, line.into());
+    }
+
+    /// Whether, and when, the attempt is told to stop.
+    pub fn cancellation(&self) -> Cancellation {
+        self.cancellation.clone()
+    }
+
+    /// Runs a computation away from the threads that serve connections and heartbeats.
+    ///
+    /// The computation is given the attempt's cancellation and should return soon after it is cancelled.
+    pub async fn compute<T, F>(&self, computation: F) -> Result<T, TaskError>
+    where
+        F: FnOnce(&Cancellation) -> Result<T, TaskError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let cancellation = self.cancellation();
+        match task::spawn_blocking(move || computation(&cancellation)).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => {
+                Err(TaskError::Retry { message: panic_message(error), after: None })
+            }
+            Err(_) => Err(TaskError::Stopped),
+        }
+    }
+}
+
+fn panic_message(error: task::JoinError) -> String {
+    let payload = error.into_panic();
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned());
+    format!("the task panicked: {message}")
+}

@@ -1,0 +1,78 @@
+//! What this worker holds: every lease from its claim to its acknowledgement.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tale_primitives::AttemptId;
+use tale_queue::Lease;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// The leases that the worker holds, shared by its loops.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held {
+    leases: Arc<Mutex<HashMap<Lease, CancellationToken>>>,
+    freed: Arc<Notify>,
+}
+
+impl Held {
+    pub fn add(&self, lease: Lease) -> CancellationToken {
+        let token = CancellationToken::new();
+        self.lock().insert(lease, token.clone());
+        token
+    }
+
+    /// Frees the slots of these leases: acknowledged, lost or handed back.
+    pub fn remove(&self, leases: impl IntoIterator<Item = Lease>) {
+        {
+            let mut held = self.lock();
+            for lease in leases {
+                held.remove(&lease);
+            }
+        }
+        self.freed.notify_waiters();
+    }
+
+    pub fn leases(&self) -> Vec<Lease> {
+        self.lock().keys().copied().collect()
+    }
+
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn contains(&self, lease: &Lease) -> bool {
+        self.lock().contains_key(lease)
+    }
+
+    /// Stops attempts that are no longer this worker's, and forgets them.
+    pub fn lose(&self, lost: &[AttemptId]) {
+        self.lock().retain(|lease, token| {
+            let is_lost = lost.contains(&lease.attempt);
+            if is_lost {
+                token.cancel();
+            }
+            !is_lost
+        });
+        self.freed.notify_waiters();
+    }
+
+    /// Stops every attempt.
+    pub fn cancel_all(&self) {
+        for token in self.lock().values() {
+            token.cancel();
+        }
+    }
+
+    /// Completes when a slot is freed after this call.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lease, CancellationToken>> {
+        // no code panics while it holds the lock, and a map of leases is never half changed
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,327 @@
+//! One worker process: its loops, and how it stops.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis::layers::catch_panic::CatchPanicLayer;
+use apalis_core::{
+    error::BoxDynError,
+    task::Task,
+    worker::{builder::WorkerBuilder, ext::parallelize::ParallelizeExt},
+};
+use futures::{FutureExt, future::BoxFuture};
+use serde_json::Value;
+use sqlx::PgPool;
+use tale_primitives::WorkerId;
+use tale_queue::{ClaimedTask, Claimer, NewWorker, QueueError, Wake, deregister_worker, register_worker};
+use tale_storage::Store;
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use crate::{
+    Cancellation, Completion, KindRegistry, TaskContext, TaskError,
+    acknowledge::Acknowledger,
+    heartbeat::Heart,
+    held::Held,
+    logs::{self, LogSender},
+    outcome::chain,
+    source::{Assignment, ClaimedTasks},
+};
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// The pool whose tasks it runs.
+    pub pool: String,
+    /// How many tasks it runs at a time.
+    pub slots: u32,
+    /// How long a silent worker keeps its tasks.
+    pub lease: Duration,
+    /// How long running tasks may go on after a stop was asked for.
+    pub grace: Duration,
+    /// How long to wait for a wake-up before looking for tasks anyway.
+    pub poll: Duration,
+    /// The machine's name, for listings.
+    pub host: String,
+}
+
+impl WorkerSettings {
+    /// The usual settings for `slots` slots in `pool`: leases of 15 s, 10 s of grace.
+    pub fn new(pool: impl Into<String>, slots: u32) -> Self {
+        Self {
+            pool: pool.into(),
+            slots: slots.max(1),
+            lease: Duration::from_secs(15),
+            grace: Duration::from_secs(10),
+            poll: Duration::from_millis(250),
+            host: "localhost".to_owned(),
+        }
+    }
+}
+
+/// Why a worker ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// It could not register with the queue.
+    #[error("the worker could not register")]
+    Register(#[source] QueueError),
+    /// The task runtime gave up.
+    #[error("the task runtime stopped: {0}")]
+    Runtime(String),
+}
+
+/// A worker of one pool.
+pub struct Worker {
+    /// The database.
+    pub database: PgPool,
+    /// The object store that tasks use.
+    pub store: Store,
+    /// What it can run.
+    pub kinds: KindRegistry,
+    /// How it works.
+    pub settings: WorkerSettings,
+    /// Wake-ups, shared with whoever else listens in this process.
+    pub wake: Wake,
+}
+
+impl Worker {
+    /// Claims and runs tasks until `stop` is cancelled; then finishes, or hands back, what it holds.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
+        let identity = NewWorker {
+            id: WorkerId::generate(),
+            pool: self.settings.pool.clone(),
+            host: self.settings.host.clone(),
+            pid: std::process::id(),
+            slots: self.settings.slots,
+        };
+        self.register(&identity, &stop).await?;
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        tracing::info!(worker = %identity.id, pool = identity.pool, slots = identity.slots, "worker started");
+
+        let held = Held::default();
+        let (assign, assignments) = mpsc::unbounded_channel();
+        let (outcome_sender, outcomes) = mpsc::unbounded_channel();
+        let (log_sender, log_lines) = logs::channel();
+        let heart = tokio::spawn(
+            Heart {
+                pool: self.database.clone(),
+                worker: identity.clone(),
+                held: held.clone(),
+                lease: self.settings.lease,
+            }
+            .run(),
+        );
+        let storing = tokio::spawn(logs::store_logs(self.database.clone(), log_lines));
+        let acknowledging = tokio::spawn(
+            Acknowledger {
+                pool: self.database.clone(),
+                wake: self.wake.clone(),
+                held: held.clone(),
+                outcomes,
+            }
+            .run(),
+        );
+        let attempts = RunAttempt {
+            kinds: self.kinds.clone(),
+            store: self.store.clone(),
+            database: self.database.clone(),
+            logs: log_sender,
+        };
+        let runtime = tokio::spawn(
+            WorkerBuilder::new(identity.id.to_string())
+                .backend(ClaimedTasks { assignments, outcomes: outcome_sender })
+                .parallelize(tokio::spawn)
+                .layer(CatchPanicLayer::new())
+                .build(attempts)
+                .run(),
+        );
+
+        self.claim_until(&stop, &identity, &held, assign).await;
+        self.drain(&held).await;
+        // the claim loop's end closed the channel, so the runtime ends with its last attempt
+        let ended = runtime.await;
+        let _ = acknowledging.await;
+        let _ = storing.await;
+        heart.abort();
+        self.say_goodbye(&identity).await;
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(WorkerError::Runtime(error.to_string())),
+            Err(error) => Err(WorkerError::Runtime(error.to_string())),
+        }
+    }
+
+    async fn register(&self, identity: &NewWorker, stop: &CancellationToken) -> Result<(), WorkerError> {
+        loop {
+            let registered = async {
+                let mut connection = self.database.acquire().await?;
+                register_worker(&mut connection, identity).await
+            };
+            match registered.await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_transient() && !stop.is_cancelled() => {
+                    tracing::warn!(error = chain(&error), "the worker cannot register yet");
+                    time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(error) => return Err(WorkerError::Register(error)),
+            }
+        }
+    }
+
+    async fn claim_until(
+        &self,
+        stop: &CancellationToken,
+        identity: &NewWorker,
+        held: &Held,
+        assign: mpsc::UnboundedSender<Assignment>,
+    ) {
+        let mut claimer = None;
+        while !stop.is_cancelled() {
+            let free = (self.settings.slots as usize).saturating_sub(held.count());
+            if free == 0 {
+                tokio::select! {
+                    () = held.freed() => {}
+                    () = time::sleep(self.settings.poll) => {}
+                    () = stop.cancelled() => {}
+                }
+                continue;
+            }
+            match self.claim(&mut claimer, identity, free as u32).await {
+                Ok(claimed) if claimed.is_empty() => {
+                    tokio::select! {
+                        () = self.wake.wait(self.settings.poll) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Ok(claimed) => {
+                    for claimed in claimed {
+                        let stop = held.add(claimed.lease);
+                        // the receiver lives as long as the runtime, which ends after this loop
+                        let _ = assign.send(Assignment { claimed: Arc::new(claimed), stop });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "no tasks could be claimed");
+                    time::sleep(self.settings.poll).await;
+                }
+            }
+        }
+    }
+
+    async fn claim(
+        &self,
+        claimer: &mut Option<Claimer>,
+        identity: &NewWorker,
+        count: u32,
+    ) -> Result<Vec<ClaimedTask>, QueueError> {
+        let mut connection = self.database.acquire().await?;
+        let claimer = match claimer {
+            Some(claimer) => claimer,
+            None => claimer.insert(Claimer::open(&mut connection, identity.id, &identity.pool).await?),
+        };
+        claimer.claim(&mut connection, count).await
+    }
+
+    /// Gives running attempts the grace period, then stops them.
+    async fn drain(&self, held: &Held) {
+        let until = Instant::now() + self.settings.grace;
+        while held.count() > 0 {
+            if time::timeout_at(until, held.freed()).await.is_err() {
+                tracing::warn!(attempts = held.count(), "the grace period is over: stopping attempts");
+                held.cancel_all();
+                return;
+            }
+        }
+    }
+
+    /// Leaves the list of live workers: what it held has been acknowledged or handed back.
+    async fn say_goodbye(&self, identity: &NewWorker) {
+        let said = async {
+            let mut connection = self.database.acquire().await?;
+            deregister_worker(&mut connection, identity.id).await
+        };
+        match time::timeout(Duration::from_secs(2), said).await {
+            Ok(Ok(())) => tracing::info!(worker = %identity.id, "worker stopped"),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "the worker could not sign off"),
+            Err(_) => tracing::warn!("the worker could not sign off in time"),
+        }
+    }
+}
+
+/// The innermost service: one call runs one attempt.
+#[derive(Clone)]
+struct RunAttempt {
+    kinds: KindRegistry,
+    store: Store,
+    database: PgPool,
+    logs: LogSender,
+}
+
+impl Service<Task<Assignment>> for RunAttempt {
+    type Response = Completion<Value>;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<Completion<Value>, BoxDynError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, task: Task<Assignment>) -> Self::Future {
+        let this = self.clone();
+        async move { this.attempt(&task.args).await.map_err(BoxDynError::from) }.boxed()
+    }
+}
+
+impl RunAttempt {
+    async fn attempt(&self, assignment: &Assignment) -> Result<Completion<Value>, TaskError> {
+        let claimed = &assignment.claimed;
+        let Some(kind) = self.kinds.find(&claimed.kind) else {
+            let message = format!(
+                "this worker does not know the task kind {:?}: is it older than the pipeline?",
+                claimed.kind
+            );
+            return Err(TaskError::Retry { message, after: None });
+        };
+        let context = TaskContext {
+            run: claimed.run,
+            pipeline: claimed.pipeline.clone(),
+            logical_date: claimed.logical_date,
+            step: claimed.step_name.clone(),
+            index: claimed.index.unsigned_abs(),
+            lease: claimed.lease,
+            attempt_number: claimed.attempt_number,
+            store: self.store.clone(),
+            database: self.database.clone(),
+            cancellation: Cancellation(assignment.stop.clone()),
+            logs: self.logs.clone(),
+        };
+        tracing::debug!(run = %claimed.run, step = claimed.step_name, index = claimed.index, "attempt starts");
+        let attempt = kind.run(context, claimed.arguments.clone());
+        let expired = async {
+            match claimed.timeout {
+                Some(timeout) => time::sleep(timeout).await,
+                None => futures::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = assignment.stop.cancelled() => Err(TaskError::Stopped),
+            result = attempt => result,
+            () = expired => {
+                // a computation on a thread of its own learns of it this way
+                assignment.stop.cancel();
+                let seconds = claimed.timeout.unwrap_or_default().as_secs_f64();
+                Err(TaskError::Retry { message: format!("the attempt took longer than its time-out of {seconds} s"), after: None })
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+select queue.await_child($1, $2) as "won!"

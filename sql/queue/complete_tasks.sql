@@ -1,0 +1,1 @@
+select queue.complete($1, $2, $3) as "won!"

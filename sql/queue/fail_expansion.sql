@@ -1,0 +1,1 @@
+select queue.fail_expansion($1, $2, $3) as "won!"

@@ -1,0 +1,1 @@
+select id from queue.pool where name = $1

@@ -1,0 +1,12 @@
+-- dependents travel as text, because arrays of arrays must be rectangular
+insert into queue.step (
+    run_id, index, name, kind, unmet, dependents, planned, sequence, pool, attempts_max,
+    backoff_base_ms, backoff_cap_ms, timeout_ms, tolerate_ppm, tasks_total, tasks_open)
+select $1, u.index, u.name, u.kind, u.unmet, u.dependents::smallint[], u.planned, u.sequence, p.id, u.attempts_max,
+    u.backoff_base_ms, u.backoff_cap_ms, u.timeout_ms, u.tolerate_ppm, u.tasks, u.tasks
+from unnest(
+    $2::smallint[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::boolean[], $8::boolean[], $9::text[],
+    $10::smallint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::integer[], $15::integer[]
+) u (index, name, kind, unmet, dependents, planned, sequence, pool, attempts_max,
+     backoff_base_ms, backoff_cap_ms, timeout_ms, tolerate_ppm, tasks)
+join queue.pool p on p.name = u.pool

@@ -1,0 +1,8 @@
+select r.id, r.pipeline, r.state::text as "state!", r.trigger, r.logical_date, r.created_at, r.finished_at, r.dedup_key,
+       (select count(*) from queue.step s where s.run_id = r.id) as "steps!",
+       r.open_steps, r.failed_steps, r.parent_task
+from queue.run r
+where ($1::text is null or r.pipeline = $1) and ($2::text is null or r.state::text = $2)
+  and ($3 or r.parent_task is null)
+order by r.created_at desc, r.id desc
+limit $4

@@ -1,0 +1,1 @@
+select queue.open_run($1)

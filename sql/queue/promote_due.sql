@@ -1,0 +1,1 @@
+select queue.promote_due($1) as "promoted!"

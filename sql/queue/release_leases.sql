@@ -1,0 +1,1 @@
+select queue.release_leases($1, $2) as "released!"
