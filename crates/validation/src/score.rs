@@ -26,8 +26,17 @@ pub struct DifferenceSums {
 pub struct MarginalScore {
     /// Over all rows.
     pub total: DifferenceSums,
-    /// Over the rows of each class that occurs.
-    pub classes: BTreeMap<u32, DifferenceSums>,
+    /// Over the rows of each class that occurs, by class.
+    pub classes: Vec<ClassSums>,
+}
+
+/// The differences of one class's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassSums {
+    /// The class.
+    pub class: u32,
+    /// Over its rows.
+    pub sums: DifferenceSums,
 }
 
 impl DifferenceSums {
@@ -68,14 +77,21 @@ impl MarginalScore {
         if labels.is_empty() || without.len() != with.len() || labels.len() != with.len() {
             return Err(ValidationError::RowsDiffer { before: without.len(), after: with.len() });
         }
-        let mut score = Self { total: DifferenceSums::default(), classes: BTreeMap::new() };
+        let mut total = DifferenceSums::default();
+        let mut classes: BTreeMap<u32, DifferenceSums> = BTreeMap::new();
         for ((&label, without), with) in labels.iter().zip(without).zip(with) {
             // Both lie within ±LIMIT, so neither this nor the sums of 2³⁰ rows can overflow.
             let difference = without.units() - with.units();
-            score.total.add(difference);
-            score.classes.entry(label).or_default().add(difference);
+            total.add(difference);
+            classes.entry(label).or_default().add(difference);
         }
-        Ok(score)
+        let classes = classes.into_iter().map(|(class, sums)| ClassSums { class, sums }).collect();
+        Ok(Self { total, classes })
+    }
+
+    /// What it says about one class; nothing where the class did not occur.
+    pub fn class(&self, class: u32) -> Option<&DifferenceSums> {
+        self.classes.iter().find(|of| of.class == class).map(|of| &of.sums)
     }
 }
 

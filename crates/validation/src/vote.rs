@@ -125,12 +125,12 @@ fn worst_classes(rules: &DecisionRules, scored: &[(GeneratorId, f64, &MarginalSc
     if scored.len() < rules.peers_min {
         return worst;
     }
-    for (class, sums) in &first.classes {
-        if sums.rows < rules.class_rows_min {
+    for measured in &first.classes {
+        if measured.sums.rows < rules.class_rows_min {
             continue;
         }
-        let gain = |&(_, weight, score): &(GeneratorId, f64, &MarginalScore)| {
-            score.classes.get(class).map_or(0.0, |sums| sums.mean_nats() / weight)
+        let gain = |(_, weight, score): &(GeneratorId, f64, &MarginalScore)| {
+            score.class(measured.class).map_or(0.0, |sums| sums.mean_nats() / weight)
         };
         let gains: Vec<f64> = scored.iter().map(gain).collect();
         for (lowest, value) in worst.iter_mut().zip(robust_z(&gains, rules.spread_min_nanonats as f64 * 1e-9))
