@@ -36,7 +36,7 @@ pub enum StorageError {
         store: String,
         /// Why not.
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// The store refused the credentials or the permission.
     #[error(
@@ -52,7 +52,7 @@ pub enum StorageError {
         key: String,
         /// The store's answer.
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// An object that a reference names is not in the store.
     #[error("object store {store} has no object {key}; check that this is the store in which it was written")]
@@ -73,7 +73,7 @@ pub enum StorageError {
         key: String,
         /// The store's answer.
         #[source]
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// An object has another size than its reference says: it was cut or replaced by others.
     #[error(
@@ -164,7 +164,7 @@ pub enum StorageError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        problem: DatasetProblem,
+        problem: Box<DatasetProblem>,
     },
     /// An object does not hold the split that its reference promises.
     #[error("object {key} in {store} is not a split of images: {problem}")]
@@ -174,7 +174,7 @@ pub enum StorageError {
         /// The object's key.
         key: String,
         /// What is wrong with it.
-        problem: DatasetProblem,
+        problem: Box<DatasetProblem>,
     },
     /// A split could not be decoded.
     #[error("cannot decode split {key} in {store}")]
@@ -250,9 +250,9 @@ impl StorageError {
         match source {
             object_store::Error::NotFound { .. } if operation == "read" => Self::MissingObject { store, key },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                Self::AccessDenied { store, operation, key, source }
+                Self::AccessDenied { store, operation, key, source: Box::new(source) }
             }
-            source => Self::StoreRequest { store, operation, key, source },
+            source => Self::StoreRequest { store, operation, key, source: Box::new(source) },
         }
     }
 }

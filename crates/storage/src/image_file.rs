@@ -38,6 +38,7 @@ pub(crate) enum Origin {
 impl Origin {
     /// The error for a problem in what came from here.
     pub(crate) fn refuse(&self, problem: DatasetProblem) -> StorageError {
+        let problem = Box::new(problem);
         match self.clone() {
             Self::File(path) => StorageError::Import { path, problem },
             Self::Object { store, key } => StorageError::DamagedSplit { store, key, problem },

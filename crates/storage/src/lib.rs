@@ -5,6 +5,7 @@ mod blocking;
 mod columns;
 mod dataset_problem;
 mod dirichlet;
+mod durable;
 mod error;
 mod image;
 mod image_file;

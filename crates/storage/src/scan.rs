@@ -63,39 +63,38 @@ fn check_rows(rows: &LabelledRows, sizes: &mut Sizes, labels: &mut Vec<u32>) -> 
 
 impl Sizes {
     fn check(&mut self, row: u64, image: &[u8]) -> Result<(), DatasetProblem> {
-        let found = image.len();
-        match self.shape {
-            Some(shape) if shape.image_bytes() == found => return Ok(()),
-            Some(shape) if self.given.is_none() => {
-                if let Some(format) = encoded_format(image) {
-                    return Err(DatasetProblem::EncodedImage { row, format });
-                }
-                return Err(DatasetProblem::Ragged { row, found, expected: shape.image_bytes() });
-            }
-            _ => {}
+        if self.shape.is_some_and(|shape| shape.image_bytes() == image.len()) {
+            return Ok(());
         }
+        let fitted = self.fit(row, image.len());
+        // A file may have the size of a square by chance; where the user gave the shape, it is no chance.
+        let meant = self.given.is_some() && fitted.is_ok();
+        if let Some(format) = encoded_format(image).filter(|_| !meant) {
+            return Err(DatasetProblem::EncodedImage { row, format });
+        }
+        self.shape = Some(fitted?);
+        Ok(())
+    }
+
+    /// The shape for an image of `found` bytes, which is not the size of the rows before it.
+    fn fit(&self, row: u64, found: usize) -> Result<ImageShape, DatasetProblem> {
         if found == 0 {
             return Err(DatasetProblem::EmptyImage { row });
         }
-        if let Some(shape) = self.given {
-            // The fields are public, so the limits are checked here too.
-            let shape = ImageShape::new(shape.height, shape.width, shape.channels)?;
-            let expected = shape.image_bytes();
-            if expected != found {
-                if let Some(format) = encoded_format(image) {
-                    return Err(DatasetProblem::EncodedImage { row, format });
+        match (self.given, self.shape) {
+            (Some(given), _) => {
+                // The fields are public, so the limits are checked here too.
+                let shape = ImageShape::new(given.height, given.width, given.channels)?;
+                let expected = shape.image_bytes();
+                if expected == found {
+                    Ok(shape)
+                } else {
+                    Err(DatasetProblem::ShapeMismatch { shape, expected, row, found })
                 }
-                return Err(DatasetProblem::ShapeMismatch { shape, expected, row, found });
             }
-            self.shape = Some(shape);
-        } else {
-            if let Some(format) = encoded_format(image) {
-                return Err(DatasetProblem::EncodedImage { row, format });
-            }
-            let shape = ImageShape::infer(found).ok_or(DatasetProblem::UnknownShape { bytes: found })?;
-            self.shape = Some(shape);
+            (None, Some(shape)) => Err(DatasetProblem::Ragged { row, found, expected: shape.image_bytes() }),
+            (None, None) => ImageShape::infer(found).ok_or(DatasetProblem::UnknownShape { bytes: found }),
         }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a URL and the `AWS_*` variables to a client.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use object_store::{
     ObjectStore, RetryConfig,
@@ -17,6 +17,8 @@ pub(crate) struct Opened {
     pub(crate) client: Arc<dyn ObjectStore>,
     pub(crate) prefix: Key,
     pub(crate) url: String,
+    /// Where a local store keeps its objects.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// How long requests are repeated before an unreachable store is an error.
@@ -43,7 +45,12 @@ pub(crate) fn open(url: &str, settings: &BTreeMap<String, String>) -> Result<Ope
     let _ = shown.set_password(None);
     shown.set_query(None);
     shown.set_fragment(None);
-    let shown = shown.to_string().trim_end_matches('/').to_owned();
+    let shown = if parsed.cannot_be_a_base() {
+        // `user:password@host` parses as a URL of scheme `user`.
+        format!("{}:…", parsed.scheme())
+    } else {
+        shown.to_string().trim_end_matches('/').to_owned()
+    };
     let refuse = |problem| Err(StorageError::StoreUrl { url: shown.clone(), problem });
 
     if !parsed.username().is_empty() || parsed.password().is_some() {
@@ -70,12 +77,12 @@ pub(crate) fn open(url: &str, settings: &BTreeMap<String, String>) -> Result<Ope
     }
 }
 
-fn open_directory(url: String, directory: std::path::PathBuf) -> Result<Opened, StorageError> {
+fn open_directory(url: String, directory: PathBuf) -> Result<Opened, StorageError> {
     let refuse = |source| StorageError::StoreDirectory { path: directory.clone(), source };
     fs::create_dir_all(&directory).map_err(refuse)?;
     let client =
         LocalFileSystem::new_with_prefix(&directory).map_err(|error| refuse(std::io::Error::other(error)))?;
-    Ok(Opened { client: Arc::new(client), prefix: Key::default(), url })
+    Ok(Opened { client: Arc::new(client), prefix: Key::default(), url, directory: Some(directory) })
 }
 
 fn open_bucket(
@@ -96,6 +103,6 @@ fn open_bucket(
             ..RetryConfig::default()
         })
         .build()
-        .map_err(|source| StorageError::StoreSettings { store: url.clone(), source })?;
-    Ok(Opened { client: Arc::new(client), prefix, url })
+        .map_err(|source| StorageError::StoreSettings { store: url.clone(), source: Box::new(source) })?;
+    Ok(Opened { client: Arc::new(client), prefix, url, directory: None })
 }

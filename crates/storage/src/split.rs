@@ -20,11 +20,14 @@ pub(crate) fn assign_splits(labels: &[u32], classes: u32, seed: Seed) -> Vec<u8>
             due[split] += rows.len() * SHARES[split];
             given[split] += sizes[split];
         }
-        // At most two rows remain: a sum of three floors is short by less than three.
-        let mut behind = [1, 2, 0];
-        behind.sort_by_key(|&split| std::cmp::Reverse(due[split] as i128 - 100 * given[split] as i128));
+        // Fewer rows remain than splits were rounded down.
+        let mut rounded_down = [1, 2, 0];
+        rounded_down.sort_by_key(|&split| {
+            let exact = (rows.len() * SHARES[split]).is_multiple_of(100);
+            (exact, std::cmp::Reverse(due[split] as i128 - 100 * given[split] as i128))
+        });
         let remaining = rows.len() - sizes.iter().sum::<usize>();
-        for &split in &behind[..remaining] {
+        for &split in &rounded_down[..remaining] {
             sizes[split] += 1;
             given[split] += 1;
         }

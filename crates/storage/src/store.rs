@@ -1,12 +1,12 @@
 //! One object store, by URL, holding immutable objects.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path as Key};
 use tale_primitives::Digest;
 
-use crate::{ObjectRef, StorageError, blocking::blocking, settings};
+use crate::{ObjectRef, StorageError, blocking::blocking, durable::force_to_disk, settings};
 
 /// Bytes from which hashing leaves the async threads: a millisecond's work.
 const HASH_INLINE_BYTES_MAX: usize = 1 << 20;
@@ -17,6 +17,8 @@ pub struct Store {
     client: Arc<dyn ObjectStore>,
     prefix: Key,
     url: Arc<str>,
+    /// Where a local store keeps its objects.
+    directory: Option<Arc<Path>>,
 }
 
 /// What a write did.
@@ -40,8 +42,8 @@ impl Store {
 
     /// [`Store::open`] with these `AWS_*` settings instead of the process's variables.
     pub fn open_with(url: &str, aws_settings: &BTreeMap<String, String>) -> Result<Self, StorageError> {
-        let settings::Opened { client, prefix, url } = settings::open(url, aws_settings)?;
-        Ok(Self { client, prefix, url: url.into() })
+        let settings::Opened { client, prefix, url, directory } = settings::open(url, aws_settings)?;
+        Ok(Self { client, prefix, url: url.into(), directory: directory.map(Arc::from) })
     }
 
     /// The store's URL, which never holds credentials.
@@ -120,10 +122,22 @@ impl Store {
     /// Writes `bytes` under `key` unless something is there; tells whether it wrote.
     async fn create(&self, key: &str, bytes: Bytes) -> Result<bool, StorageError> {
         let options = PutOptions::from(PutMode::Create);
-        match self.client.put_opts(&self.path(key), PutPayload::from_bytes(bytes), options).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(source) => Err(self.failure("write", key, source)),
+        let created =
+            match self.client.put_opts(&self.path(key), PutPayload::from_bytes(bytes), options).await {
+                Ok(_) => true,
+                Err(object_store::Error::AlreadyExists { .. }) => false,
+                Err(source) => return Err(self.failure("write", key, source)),
+            };
+        // Also what another writer made, who may not have come this far.
+        self.make_durable(key).await?;
+        Ok(created)
+    }
+
+    /// Returns when the object outlasts a loss of power; S3 promises that by itself.
+    pub(crate) async fn make_durable(&self, key: &str) -> Result<(), StorageError> {
+        match &self.directory {
+            Some(directory) => force_to_disk(directory, key).await,
+            None => Ok(()),
         }
     }
 

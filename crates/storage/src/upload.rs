@@ -44,7 +44,7 @@ impl Store {
         let unreadable =
             |source| StorageError::LocalFile { operation: "read", path: path.to_owned(), source };
         if self.contains(object).await? {
-            return Ok(());
+            return self.make_durable(&object.key()).await;
         }
         if object.size_bytes <= SINGLE_REQUEST_BYTES_MAX {
             let bytes = Bytes::from(tokio::fs::read(path).await.map_err(unreadable)?);
@@ -66,7 +66,7 @@ impl Store {
             return Err(error);
         }
         upload.finish().await.map_err(|source| self.failure("write", &key, source))?;
-        Ok(())
+        self.make_durable(&key).await
     }
 
     async fn send_parts(

@@ -153,7 +153,9 @@ async fn the_carried_set_imports_and_progress_reaches_the_end_of_each_stage() {
     let heard = Mutex::new(Vec::new());
     let listen = |progress: ImportProgress| heard.lock().unwrap().push(progress);
     let mut conn = workshop.database.connection().await;
+    let begun = std::time::Instant::now();
     let manifest = import(&workshop.store, &mut conn, &request, &listen).await.unwrap();
+    println!("imported in {:?}", begun.elapsed());
     assert_eq!(
         (manifest.shape.to_string().as_str(), manifest.classes, manifest.rows),
         ("28x28x1", 10, 10_000)

@@ -1,7 +1,7 @@
 //! The train split divided among participants.
 
 use tale_primitives::Seed;
-use tale_storage::{DatasetManifest, StorageError, partition};
+use tale_storage::{DatasetManifest, RowSelection, StorageError, import, partition, read_rows};
 
 use crate::sample_sets::{Workshop, binary, images, integers};
 
@@ -43,6 +43,19 @@ async fn the_same_seed_gives_the_same_objects_and_another_seed_others() {
     let shards = partition(&workshop.store, &manifest, 6, 0.5, Seed::new(3)).await.unwrap();
     assert_eq!(partition(&workshop.store, &manifest, 6, 0.5, Seed::new(3)).await.unwrap(), shards);
     assert_ne!(partition(&workshop.store, &manifest, 6, 0.5, Seed::new(4)).await.unwrap(), shards);
+}
+
+#[tokio::test]
+async fn data_sets_are_made_and_read_by_tasks_of_their_own() {
+    let workshop = Workshop::open().await;
+    let request = workshop.file(binary(&images(100, 16)), integers((0..100).map(|row| row % 5)));
+    let (store, mut conn) = (workshop.store.clone(), workshop.database.connection().await);
+    let work = tokio::spawn(async move {
+        let manifest = import(&store, &mut conn, &request, &|_| {}).await?;
+        let shards = partition(&store, &manifest, 3, 0.5, Seed::new(3)).await?;
+        read_rows(&store, &shards[0], RowSelection::Indices(vec![0])).await
+    });
+    assert_eq!(work.await.unwrap().unwrap().rows(), 1);
 }
 
 #[tokio::test]

@@ -70,11 +70,3 @@ async fn a_wrong_secret_is_refused_and_never_shown() {
         assert!(!shown.contains("hunter2") && !shown.contains(SECRET_KEY), "{shown}");
     }
 }
-
-#[tokio::test]
-async fn a_bucket_that_does_not_exist_is_an_error_that_names_the_store() {
-    let server = S3Server::start().await;
-    let store = Store::open_with("s3://another/x", &s3_settings(&server)).unwrap();
-    let error = store.probe().await.unwrap_err();
-    assert!(error.to_string().contains("s3://another/x"), "{error}");
-}
