@@ -64,7 +64,8 @@ impl Arguments {
                 }
                 ValidationErrorKind::Required { property } => place.required(property, problems),
                 _ if holes.iter().any(|hole| touches(hole, &path)) => {}
-                _ => place.wrong(&error.masked().to_string(), problems),
+                _ => place
+                    .wrong(&error.masked_with(format!("argument {}", path.join("."))).to_string(), problems),
             }
         }
     }
@@ -142,16 +143,11 @@ impl Place<'_> {
     }
 
     fn wrong(&self, message: &str, problems: &mut Problems<'_>) {
-        let message = format!(
-            "argument {}: {}",
-            self.path.join("."),
-            message.trim_end_matches('.').replacen("value is", "is", 1)
-        );
         let help = self
             .schema()
             .and_then(expected)
             .unwrap_or_else(|| format!("`tale kinds {}` shows what the kind takes", self.kind.name));
-        problems.add("wrong-argument", self.span(), message, Some(help));
+        problems.add("wrong-argument", self.span(), message.trim_end_matches('.'), Some(help));
     }
 
     fn owner(&self) -> String {

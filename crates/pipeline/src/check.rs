@@ -69,7 +69,9 @@ fn check_kinds(draft: &mut Draft<'_>, kinds: &KindCatalog, problems: &mut Proble
         if let (Some(spec), Some(pool), false) = (&mut step.spec, &kind.pool, step.names_pool) {
             spec.pool.clone_from(pool);
         }
-        arguments.check(kind, step.with, &uses.span, problems);
+        if step.with_is_read {
+            arguments.check(kind, step.with, &uses.span, problems);
+        }
     }
 }
 

@@ -15,8 +15,8 @@ use crate::expression::path_of;
 /// The function that takes a price off the budget; its argument is a loop's place in [`Metered::loops`].
 pub(crate) const CHARGE: &str = "@charge";
 
-/// What the expressions of one step may spend: some seconds of work.
-pub(crate) const BUDGET: u64 = 50_000_000;
+/// What the expressions of one step may spend: about a second of work.
+pub(crate) const BUDGET: u64 = 10_000_000;
 
 /// A tree whose loops are charged.
 #[derive(Debug, Clone)]

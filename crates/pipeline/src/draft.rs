@@ -42,6 +42,8 @@ pub(crate) struct DraftStep<'n> {
     pub name: &'n str,
     pub uses: Option<Word<'n>>,
     pub with: &'n [Entry],
+    /// Whether `with` could be read; if not, nothing is said of missing arguments.
+    pub with_is_read: bool,
     pub for_each: Option<&'n Node>,
     pub when: Option<&'n Node>,
     pub needs: Vec<Word<'n>>,
@@ -135,7 +137,9 @@ impl Reader<'_, '_> {
                 None
             }
         };
-        let with = find(entries, "with").and_then(|node| self.map(node, "with")).unwrap_or_default();
+        let with = find(entries, "with").map(|node| self.map(node, "with"));
+        let with_is_read = !matches!(with, Some(None));
+        let with = with.flatten().unwrap_or_default();
         let needs = find(entries, "needs").map(|node| self.needs(node)).unwrap_or_default();
         let for_each = find(entries, "for_each");
         let when = find(entries, "when");
@@ -169,6 +173,7 @@ impl Reader<'_, '_> {
             name: &step.key,
             uses,
             with,
+            with_is_read,
             for_each,
             when,
             needs,

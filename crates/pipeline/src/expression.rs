@@ -11,7 +11,7 @@ use cel::{
     parser::{Expression as Tree, Parser},
 };
 
-use crate::cost;
+use crate::{cost, params, template};
 
 /// The longest expression, in bytes.
 pub(crate) const LENGTH_MAX: usize = 4_096;
@@ -19,8 +19,12 @@ pub(crate) const LENGTH_MAX: usize = 4_096;
 /// How deep the tree of an expression may be: the interpreter recurses as deep.
 pub(crate) const DEPTH_MAX: usize = 96;
 
-/// How deep brackets and calls may nest: the parser recurses many times as deep.
-const NESTING_MAX: usize = 24;
+/// How deep brackets and calls may nest: for each level the parser's stack grows by some 100 kilobytes in an
+/// unoptimised build, and threads have two megabytes.
+const NESTING_MAX: usize = 10;
+
+/// How many operands may follow one another, in all the brackets that are open at a place.
+const CHAIN_MAX: usize = 120;
 
 /// Words that CEL keeps for itself, which therefore cannot follow a dot.
 pub(crate) const RESERVED: [&str; 21] = [
@@ -133,12 +137,14 @@ pub(crate) struct SyntaxError {
     pub message: String,
     /// Where in the expression.
     pub range: Range<usize>,
+    /// What would be right, where more is known than how expressions look.
+    pub help: Option<&'static str>,
 }
 
 impl Expression {
     /// Compiles a text. What it refers to need not exist; that is the caller's to check.
     pub(crate) fn compile(text: &str) -> Result<Self, SyntaxError> {
-        let whole = |message: String| SyntaxError { message, range: 0..text.len() };
+        let whole = |message: String| SyntaxError { message, range: 0..text.len(), help: None };
         if text.trim().is_empty() {
             return Err(whole("the expression is empty".to_owned()));
         }
@@ -150,8 +156,9 @@ impl Expression {
             return Ok(Self { text: text.to_owned(), references, calls: Vec::new(), body: Body::Path });
         }
         if let Some(at) = too_deep(text) {
-            let message = format!("the expression nests more than {NESTING_MAX} levels deep");
-            return Err(SyntaxError { message, range: at..at + 1 });
+            let message = "the expression nests too deep, or is too long a chain".to_owned();
+            let help = Some("take it apart into several steps' outputs");
+            return Err(SyntaxError { message, range: at..at + 1, help });
         }
         let parser = Parser::new().max_recursion_depth(DEPTH_MAX as u16).error_recovery_limit(4);
         let (tree, places) =
@@ -168,45 +175,83 @@ impl Expression {
 /// The first of the parser's complaints, at its place.
 fn syntax_error(text: &str, errors: &cel::ParseErrors) -> SyntaxError {
     let Some(error) = errors.errors.first() else {
-        return SyntaxError { message: "is not an expression".to_owned(), range: 0..text.len() };
+        return SyntaxError {
+            message: "this is not an expression".to_owned(),
+            range: 0..text.len(),
+            help: None,
+        };
     };
     let line = usize::try_from(error.pos.0).unwrap_or(1).max(1);
     let column = usize::try_from(error.pos.1).unwrap_or(1).max(1);
     let line_start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
     let rest = text.get(line_start..).unwrap_or_default();
     let at = line_start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(place, _)| place);
-    // The parser lists every token that it would take, which is most of the language.
-    let message = error.msg.split(" expecting ").next().unwrap_or_default();
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
-    let message =
-        message.replace("'<EOF>'", "end of the expression").replace("<EOF>", "end of the expression");
-    let width = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-    let range = if width == 0 {
-        text.trim_end().len().saturating_sub(1)..text.trim_end().len()
-    } else {
-        at..at + width
+    let seen = text.get(at..).unwrap_or_default();
+    let Some(first) = seen.chars().next().filter(|_| !seen.trim().is_empty()) else {
+        let end = text.trim_end().len();
+        let start = text.trim_end().char_indices().next_back().map_or(0, |(place, _)| place);
+        return SyntaxError {
+            message: "the expression ends too early".to_owned(),
+            range: start..end,
+            help: None,
+        };
     };
-    SyntaxError { message, range }
+    let word = seen.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let range = at..at + word.max(first.len_utf8());
+    // The parser's own words list every token that it would take, which is most of the language; what it says
+    // of macros and literals is plain.
+    let from_grammar =
+        ["Syntax error", "mismatched", "extraneous", "no viable", "token recognition", "missing"];
+    let message = if from_grammar.iter().any(|words| error.msg.contains(words)) {
+        format!("{:?} does not belong here", text.get(range.clone()).unwrap_or_default())
+    } else {
+        params::shortened(&error.msg)
+    };
+    let help = match first {
+        '=' => Some("== compares; nothing can be assigned"),
+        '&' => Some("&& is \"and\""),
+        '|' => Some("|| is \"or\""),
+        _ => None,
+    };
+    SyntaxError { message, range, help }
 }
 
-/// Where brackets open, or unary operators and conditionals pile up, deeper than the parser's stack should go.
+/// Where an expression gets deeper than the parser's stack should go: brackets, conditionals and signs nest, and
+/// a chain such as `1 + 1 + 1` is a tree as deep as it is long. `&&` and `||` start afresh, because the parser
+/// balances them, and so do commas.
 fn too_deep(text: &str) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut prefixes = 0_usize;
-    for (place, byte) in text.bytes().enumerate() {
-        match byte {
-            b'(' | b'[' | b'{' | b'?' => depth += 1,
-            b')' | b']' | b'}' | b':' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        prefixes = match byte {
-            b'!' | b'-' => prefixes + 1,
-            b' ' | b'\t' | b'\n' | b'\r' => prefixes,
-            _ => 0,
+    let bytes = text.as_bytes();
+    // The length of the chain at each level of brackets that is open here.
+    let mut chains = vec![0_usize];
+    let mut place = 0;
+    while let Some(byte) = bytes.get(place) {
+        let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'`');
+        let starts_word =
+            in_word(byte) && !place.checked_sub(1).is_some_and(|before| in_word(&bytes[before]));
+        let links = match byte {
+            b'(' | b'[' | b'{' => {
+                chains.push(0);
+                1
+            }
+            b'?' => CHAIN_MAX / NESTING_MAX,
+            b'!' | b'-' | b'\'' | b'"' => 1,
+            _ => usize::from(starts_word),
         };
-        if depth > NESTING_MAX || prefixes > NESTING_MAX {
+        let is_inside = chains.len() > 1;
+        if is_inside && matches!(byte, b')' | b']' | b'}') {
+            chains.pop();
+        }
+        if let Some(chain) = chains.last_mut() {
+            *chain = if matches!(byte, b',' | b'&' | b'|') { 0 } else { *chain + links };
+        }
+        if chains.len() > NESTING_MAX || chains.iter().sum::<usize>() > CHAIN_MAX {
             return Some(place);
         }
+        if matches!(byte, b'\'' | b'"') {
+            // What a text literal holds is no part of the tree; one that never ends is for the parser to refuse.
+            place = template::end_of_literal(bytes, place).unwrap_or(place);
+        }
+        place += 1;
     }
     None
 }
@@ -315,11 +360,10 @@ impl Walk<'_> {
         }
     }
 
-    /// The byte at which the token of a node starts: the parser counts characters.
+    /// The byte at which the token of a node starts.
     fn place(&self, id: u64) -> Option<usize> {
         let (start, _) = self.places.offset_for(id)?;
-        let place = self.text.char_indices().nth(usize::try_from(start).ok()?)?.0;
-        Some(place)
+        Some(self.text.floor_char_boundary(usize::try_from(start).ok()?))
     }
 
     /// The next `name` from `from` on; the whole expression where it is written in another way, with escapes.

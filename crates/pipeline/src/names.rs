@@ -102,6 +102,9 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
         if !fits {
             let message = format!("`{}` must be {expected} or one expression", place.key);
             let help = match (&node.value, place.key) {
+                (Yaml::Text(text), "when") if expression::is_identifier(text) || text.is_empty() => {
+                    "write true, false or \"${…}\"".to_owned()
+                }
                 (Yaml::Text(text), _) if template::is_plain(text) => {
                     format!("put it in braces: \"${{{text}}}\"")
                 }

@@ -2,7 +2,7 @@
 
 /// The help for `wrong`, which should have been one of `right`: the nearest name, or all of them where none is near.
 pub(crate) fn help(wrong: &str, right: &[&str], plural: &str) -> String {
-    const LISTED: usize = 12;
+    const LISTED: usize = 30;
     if let Some(nearest) = nearest(wrong, right.iter().copied()) {
         return format!("did you mean {nearest}?");
     }
@@ -20,7 +20,11 @@ pub(crate) fn nearest<'n>(wrong: &str, right: impl Iterator<Item = &'n str>) -> 
     if wrong.len() > LENGTH_MAX {
         return None;
     }
-    let allowed = (wrong.chars().count() / 3).max(1);
+    let allowed = match wrong.chars().count() {
+        0..=3 => 1,
+        4..=8 => 2,
+        longer => longer / 3,
+    };
     right
         .filter_map(|name| {
             // A word left out or added (`train` for `learning.train`) is near, whatever its length.

@@ -72,7 +72,7 @@ fn closing_brace(text: &str) -> Option<usize> {
 }
 
 /// The last byte of the string literal whose opening quote is at `open`.
-fn end_of_literal(bytes: &[u8], open: usize) -> Option<usize> {
+pub(crate) fn end_of_literal(bytes: &[u8], open: usize) -> Option<usize> {
     let quote = bytes[open];
     let raw = open > 0 && matches!(bytes[open - 1], b'r' | b'R') && !after_word(bytes, open - 1);
     let tripled = bytes[open..].starts_with(&[quote; 3]);

@@ -90,28 +90,45 @@ pub(crate) fn read(source: &Source, problems: &mut Problems<'_>) -> Option<Node>
             Some(converter.node(raw))
         }
         Err(error) => {
-            let span = error.location().map_or(0..0, |location| bytes(location, text));
-            // An unclosed bracket or quote is noticed at the very end, where there is nothing to underline.
-            let span = if span.is_empty() { last_visible(text, span.start) } else { span };
-            let message = UserMessageFormatter.format_message(original(&error)).into_owned();
-            problems.add(
-                "not-yaml",
-                span,
-                format!("this is not valid YAML: {}", message.trim_end_matches('.')),
-                yaml_help(&message),
-            );
+            let (message, help) = explained(original(&error));
+            let span = error.location().map_or(0..0, |location| place(location, text));
+            problems.add("not-yaml", span, message, help);
             None
         }
     }
 }
 
-fn yaml_help(message: &str) -> Option<String> {
-    let limits = ["budget", "limit", "alias", "anchor"];
-    limits.iter().any(|word| message.to_lowercase().contains(word)).then(|| {
+/// What the reader of YAML complains about, in the words of the language, and what would be right.
+fn explained(error: &serde_saphyr::Error) -> (String, Option<String>) {
+    use serde_saphyr::{Error, budget::BudgetBreach};
+    let limits = || {
         format!(
             "a file may nest {DEPTH_MAX} levels deep and repeat little through anchors and aliases; write values out"
         )
-    })
+    };
+    match error {
+        Error::MultipleDocuments { .. } | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => (
+            "this is a second document".to_owned(),
+            Some("a file holds one pipeline: give each its own file".to_owned()),
+        ),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            ("this nests too deep".to_owned(), Some(limits()))
+        }
+        Error::Budget { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            ("this is too large once its aliases are written out".to_owned(), Some(limits()))
+        }
+        Error::UnknownAnchor { .. } => (
+            "this alias names no anchor".to_owned(),
+            Some("write the anchor before it: &name at the value that *name repeats".to_owned()),
+        ),
+        other => {
+            let message = UserMessageFormatter.format_message(other);
+            let help = message.contains("tab").then(|| "indent with spaces".to_owned());
+            (format!("this is not valid YAML: {}", message.trim_end_matches('.')), help)
+        }
+    }
 }
 
 fn original(mut error: &serde_saphyr::Error) -> &serde_saphyr::Error {
@@ -121,6 +138,22 @@ fn original(mut error: &serde_saphyr::Error) -> &serde_saphyr::Error {
         error = inner;
     }
     error
+}
+
+/// The bytes of an error, of which often only the line and column are known; at the very end of the text, where
+/// an unclosed bracket is noticed, the last character that can be seen.
+fn place(location: Location, text: &str) -> Range<usize> {
+    let known = bytes(location, text);
+    if !known.is_empty() {
+        return known;
+    }
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    let line_start: usize = text.split_inclusive('\n').take(number(location.line())).map(str::len).sum();
+    let line = text.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
+    match line.char_indices().nth(number(location.column())) {
+        Some((offset, seen)) => line_start + offset..line_start + offset + seen.len_utf8(),
+        None => last_visible(text, line_start + line.len()),
+    }
 }
 
 /// What bounds the work and the memory that any text can cause.
