@@ -1,13 +1,25 @@
 //! Artifacts: the objects that tasks handed on, published by the acknowledgement that won.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use tale_primitives::{AttemptId, Digest, RunId, TaskId};
 
-use crate::{NewArtifact, ObjectRef, StorageError};
+use crate::{ObjectRef, StorageError};
+
+/// An artifact that an attempt made and that its acknowledgement will publish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewArtifact {
+    /// Its name, unique within the task: 1 to 200 characters.
+    pub name: String,
+    /// Its media type (RFC 6838), such as `application/vnd.apache.parquet`.
+    pub media_type: String,
+    /// Its bytes, which must be in the store already.
+    pub object: ObjectRef,
+}
 
 /// A published artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Artifact {
     /// Its number in the database.
     pub id: i64,

@@ -3,16 +3,21 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use arrow::datatypes::DataType;
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{
-        ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+use arrow::{datatypes::DataType, error::ArrowError};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+            ParquetRecordBatchReaderBuilder,
+        },
     },
+    errors::ParquetError,
 };
 
 use crate::{
@@ -72,7 +77,8 @@ impl ImageFile {
         if let Some(problem) = check_magic(&mut file).map_err(unreadable)? {
             return Err(origin.refuse(problem));
         }
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        let metadata = survive(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))
+            .unwrap_or_else(|panic| Err(ParquetError::General(panic)))
             .map_err(|error| origin.refuse(DatasetProblem::Footer(error)))?;
         let (image_column, label_column, batch_rows) =
             find_columns(&metadata, image_column, label_column).map_err(|problem| origin.refuse(problem))?;
@@ -137,18 +143,34 @@ impl Iterator for Batches<'_> {
             return None;
         }
         let row = self.next_row;
-        let batch = match self.reader.next()? {
-            Ok(batch) => batch,
+        let decoded = survive(|| {
+            let batch = self.reader.next()?;
+            // The types were checked against the footer's schema, from which the reader makes the batches.
+            Some(batch.map(|batch| LabelledRows::new(&batch, self.image, self.label, row)))
+        });
+        match decoded.unwrap_or_else(|panic| Some(Err(ArrowError::ParquetError(panic))))? {
+            Ok(Some(rows)) => {
+                self.next_row += rows.len() as u64;
+                Some(Ok(rows))
+            }
+            Ok(None) => Some(Err(self.origin.refuse(DatasetProblem::Changed))),
             Err(problem) => {
                 self.failed = true;
-                return Some(Err(self.origin.refuse(DatasetProblem::Rows { row, problem })));
+                Some(Err(self.origin.refuse(DatasetProblem::Rows { row, problem })))
             }
-        };
-        self.next_row += batch.num_rows() as u64;
-        // The types were checked against the footer's schema, from which the reader makes the batches.
-        let rows = LabelledRows::new(&batch, self.image, self.label, row);
-        Some(rows.ok_or_else(|| self.origin.refuse(DatasetProblem::Changed)))
+        }
     }
+}
+
+/// Runs the decoder, whose panics on damaged files (arrow 59 has some) become messages.
+///
+/// What it panicked in is not used again.
+fn survive<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        format!("the decoder gave up: {}", text.unwrap_or_default())
+    })
 }
 
 /// What shows that a file was written to: its size and its time of modification.

@@ -24,13 +24,13 @@ mod split_writer;
 mod store;
 mod upload;
 
-pub use artifacts::{Artifact, list_artifacts, publish_artifacts};
+pub use artifacts::{Artifact, NewArtifact, list_artifacts, publish_artifacts};
 pub use dataset_problem::DatasetProblem;
 pub use error::{StorageError, StoreUrlProblem};
 pub use image::{ImageBatch, ImageShape, ImageShapeError};
 pub use import::{ImportProgress, ImportRequest, ImportStage, import};
 pub use manifest::{DatasetManifest, ImportSource, SplitRef};
-pub use object::{NewArtifact, ObjectRef};
+pub use object::ObjectRef;
 pub use partition::partition;
 pub use read::{RowSelection, read_rows};
 pub use registry::{DatasetSummary, find_dataset, list_datasets};

@@ -29,14 +29,3 @@ impl ObjectRef {
         format!("sha256/{}/{digits}", &digits[..2])
     }
 }
-
-/// An artifact that an attempt made and that its acknowledgement will publish.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewArtifact {
-    /// Its name, unique within the task: 1 to 200 characters.
-    pub name: String,
-    /// Its media type (RFC 6838), such as `application/vnd.apache.parquet`.
-    pub media_type: String,
-    /// Its bytes, which must be in the store already.
-    pub object: ObjectRef,
-}

@@ -1,6 +1,7 @@
 //! The names of data sets.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::Name;
 
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// A registered data set, as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DatasetSummary {
     /// Its name.
     pub name: Name,

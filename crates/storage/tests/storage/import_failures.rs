@@ -8,6 +8,8 @@ use arrow::{
     },
     datatypes::{DataType, Int64Type},
 };
+use rand::RngExt;
+use tale_primitives::Seed;
 use tale_storage::{ImageShape, ImportRequest, StorageError, list_datasets};
 
 use crate::sample_sets::{Workshop, binary, images, integers, nulls, pixels, write};
@@ -58,6 +60,28 @@ async fn a_file_that_is_not_parquet_is_refused() {
     std::fs::write(&whole.path, broken_pages).unwrap();
     let message = refusal(&workshop, &whole).await;
     assert!(message.starts_with("rows from row 0 on cannot be decoded ("), "{message}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_or_read_and_never_a_panic() {
+    let workshop = Workshop::open().await;
+    let whole = workshop.file(binary(&images(250, 16)), labels(250));
+    let bytes = std::fs::read(&whole.path).unwrap();
+    for number in tale_testkit::seeds(60) {
+        let _notice = tale_testkit::announce_on_panic(number);
+        let mut rng = Seed::new(number).rng();
+        let mut damaged = bytes.clone();
+        // The footer is the smaller part, and the one with more to go wrong.
+        let first = if number % 2 == 0 { 4 } else { bytes.len() - 900 };
+        for _ in 0..rng.random_range(1..8) {
+            let place = rng.random_range(first..bytes.len() - 4);
+            damaged[place] = rng.random();
+        }
+        std::fs::write(&whole.path, damaged).unwrap();
+        let name = format!("damaged-{number}").parse().unwrap();
+        let outcome = workshop.import(&ImportRequest { name, ..whole.clone() }).await;
+        assert!(matches!(outcome, Ok(_) | Err(StorageError::Import { .. })), "{outcome:?}");
+    }
 }
 
 #[tokio::test]
