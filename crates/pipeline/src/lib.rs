@@ -16,6 +16,7 @@ mod planner;
 mod problem;
 mod program;
 mod quantity;
+mod reader;
 mod schema;
 mod session;
 mod spec;

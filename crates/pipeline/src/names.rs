@@ -162,8 +162,9 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             let at = |within: Range<usize>| locate(range.start, within, expression);
             match Expression::compile(expression) {
                 Err(error) => {
-                    let help =
-                        "expressions are CEL: params.x, steps.y.outputs.z, a + b, a ? b : c, size(list)";
+                    let help = error
+                        .help
+                        .unwrap_or("expressions are CEL: params.x, steps.y.outputs.z, a + b, size(list)");
                     problems.add("bad-expression", at(error.range), error.message, Some(help.to_owned()));
                 }
                 Ok(compiled) => {

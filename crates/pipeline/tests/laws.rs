@@ -1,5 +1,8 @@
 //! Laws of the checker and the planner, over random texts and random graphs.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::expect_used)]
+
 mod catalog;
 
 use std::{collections::HashSet, fmt::Write as _, time::Instant};
@@ -137,7 +140,7 @@ fn expand_to_end(spec: &PipelineSpec, index: u16, outputs: &StepOutputs) -> Vec<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_step_runs_once_after_all_that_it_needs_in_any_order(graph in graphs(), reverse: bool, picks in prop::collection::vec(0usize..100, 32)) {
@@ -168,6 +171,29 @@ proptest! {
             prop_assert_eq!(matches!(&step.tasks, PlannedTasks::Now(_)), reads.is_empty());
         }
         prop_assert_eq!(plan(&spec, &Map::new(), &run()).expect("a plan"), first);
+    }
+
+    #[test]
+    fn a_bare_path_means_what_the_interpreter_makes_of_it(
+        leaf in prop_oneof![
+            Just(json!(null)), any::<i64>().prop_map(|n| json!(n)), any::<u64>().prop_map(|n| json!(n)),
+            (-1e9f64..1e9).prop_map(|n| json!(n)), "[a-z]{0,3}".prop_map(|t| json!(t)), Just(json!([1, {"a": 2.5}])), Just(json!({"a": {"b": 1}})),
+        ],
+        stored in prop::collection::vec("[ab]", 0..3),
+        asked in prop::collection::vec("[ab]", 0..4),
+    ) {
+        let value = stored.iter().rev().fold(leaf, |inner, name| json!({ name.as_str(): inner }));
+        let path = ["params", "v"].into_iter().chain(asked.iter().map(String::as_str)).collect::<Vec<_>>().join(".");
+        let evaluated = |expression: String| {
+            let spec: PipelineSpec = serde_json::from_value(json!({
+                "name": "a", "params": [],
+                "steps": [{ "name": "s", "uses": "shell", "with": { "x": expression }, "pool": "cpu",
+                    "retry": { "attempts": 1, "backoff_base_ms": 1, "backoff_cap_ms": 1 } }],
+            })).expect("a spec");
+            let params = json!({ "v": value });
+            plan(&spec, params.as_object().expect("an object"), &run()).map(|plan| format!("{:?}", plan.steps[0].tasks)).ok()
+        };
+        prop_assert_eq!(evaluated(format!("${{{path}}}")), evaluated(format!("${{({path})}}")));
     }
 
     #[test]

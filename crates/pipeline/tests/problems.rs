@@ -1,5 +1,8 @@
 //! What the checker says of bad files: each file of `bad/` has a snapshot of its problems as a person sees them.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::expect_used)]
+
 mod catalog;
 
 use std::fmt::Write as _;

@@ -1,5 +1,8 @@
 //! The JSON Schema for editors: committed, current, and of one mind with the checker about structure.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::expect_used)]
+
 use serde_json::Value;
 use tale_pipeline::schema;
 
