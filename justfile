@@ -18,13 +18,13 @@ dev *ARGUMENTS:
 # From nothing to a settled epoch: `just demo --seed 7 --output json`.
 demo *ARGUMENTS:
     cargo build --release -p tale-cli
-    "{{target}}/release/tale" demo "$@"
+    "{{ target }}/release/tale" demo "$@"
 
 # Builds the release binary.
 build:
     cargo build --release -p tale-cli
 
-# Formatting, lints and the layout of the workspace.
+# Formatting and lints.
 check:
     sh infra/check.sh
 
@@ -35,7 +35,7 @@ test *FILTER: check
 # The demo over ten seeds with and without PoV and attackers: a Markdown table.
 demo-seeds *SEEDS:
     cargo build --release -p tale-cli
-    python3 infra/demo-seeds.py "{{target}}/release/tale" "$@"
+    python3 infra/demo-seeds.py "{{ target }}/release/tale" "$@"
 
 # All benchmarks.
 bench *ARGUMENTS:

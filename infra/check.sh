@@ -1,5 +1,5 @@
 #!/bin/sh
-# Formatting, lints and the layout of the workspace: `just check`.
+# Formatting and lints: `just check`.
 set -eu
 
 # A toolchain of rustup's minimal profile has neither; a missing tool is said, not hidden.

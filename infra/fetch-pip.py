@@ -51,4 +51,7 @@ def main(destination):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except OSError as error:
+        sys.exit(f"cannot fetch pip: {error}")

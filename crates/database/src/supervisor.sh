@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs one PostgreSQL program and outlives whoever started it just long enough to end it.
 #
 #   sh -c SCRIPT supervisor SIGNAL SOCKET_DIRECTORY REMOVE PROGRAM ARGUMENTS…
@@ -14,14 +15,13 @@ exec 3<&0 </dev/null
 "$@" 3<&- &
 program=$!
 (
-    trap - INT HUP TERM
     while read -r signal; do
         kill -s "$signal" "$program"
     done
-    kill -s "$at_end" "$program"
-    # A server that does not end when asked politely is told to; in short naps, so that this shell ends soon after it.
+    # Again and again, in short naps: a program that has only just been forked may miss a signal.
     naps=0
     while [ "$naps" -lt 20 ]; do
+        kill -s "$at_end" "$program"
         sleep 1
         naps=$((naps + 1))
     done
@@ -34,7 +34,8 @@ while kill -0 "$program" 2>/dev/null; do
     wait "$program"
     status=$?
 done
-kill -s TERM "$watcher" 2>/dev/null
+# Not TERM, which a shell that has only just been forked may miss: then we would wait for ever.
+kill -s KILL "$watcher" 2>/dev/null
 wait "$watcher" 2>/dev/null
 if [ -n "$socket_directory" ]; then rm -rf -- "$socket_directory"; fi
 if [ -n "$remove" ]; then rm -rf -- "$remove"; fi
