@@ -33,13 +33,32 @@ pub struct Contribution {
 
 /// Everything that the result of an epoch follows from, in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "UncheckedInputs")]
 pub struct SealedInputs {
     epoch: UtcDay,
     ruleset: u32,
     contributions: Vec<Contribution>,
     /// Names of runs, which differ where nothing else does: kept for the record, and out of the digest.
-    #[serde(skip)]
     sources: Vec<String>,
+}
+
+/// Inputs as they are written, before it is known that no generator stands twice.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UncheckedInputs {
+    epoch: UtcDay,
+    ruleset: u32,
+    contributions: Vec<Contribution>,
+    sources: Vec<String>,
+}
+
+impl TryFrom<UncheckedInputs> for SealedInputs {
+    type Error = TreasuryError;
+
+    fn try_from(inputs: UncheckedInputs) -> Result<Self, TreasuryError> {
+        let UncheckedInputs { epoch, ruleset, contributions, sources } = inputs;
+        Ok(Self::new(epoch, ruleset, contributions)?.with_sources(sources))
+    }
 }
 
 impl SealedInputs {
@@ -81,9 +100,17 @@ impl SealedInputs {
         &self.sources
     }
 
-    /// The SHA-256 of the inputs as canonical JSON.
+    /// The SHA-256 of epoch, ruleset and contributions as canonical JSON.
     pub fn digest(&self) -> Result<Digest, TreasuryError> {
-        serde_json::to_vec(self).map(Digest::of).map_err(TreasuryError::Canonical)
+        #[derive(Serialize)]
+        struct Canonical<'a> {
+            epoch: UtcDay,
+            ruleset: u32,
+            contributions: &'a [Contribution],
+        }
+        let Self { epoch, ruleset, contributions, .. } = self;
+        let canonical = Canonical { epoch: *epoch, ruleset: *ruleset, contributions };
+        serde_json::to_vec(&canonical).map(Digest::of).map_err(TreasuryError::Canonical)
     }
 }
 

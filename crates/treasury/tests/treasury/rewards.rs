@@ -43,7 +43,10 @@ fn a_ruleset_and_a_golden_epoch_never_change() {
         contribution(3, owner(1), -100),
         contribution(4, owner(3), 299),
     ]);
-    assert_eq!(golden.digest().unwrap().to_string(), "d5b1c42d3ec54c1342693a2131cb62bc20ef9665360456d9a84c48dc4e032716");
+    assert_eq!(
+        golden.digest().unwrap().to_string(),
+        "d5b1c42d3ec54c1342693a2131cb62bc20ef9665360456d9a84c48dc4e032716"
+    );
 }
 
 #[test]

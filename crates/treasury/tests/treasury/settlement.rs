@@ -159,6 +159,12 @@ async fn contributions_are_recorded_once_and_late_ones_are_counted_by_the_next_e
     settle(&mut conn, day(2)).await.unwrap();
     let inputs = load_inputs(&mut conn, day(2)).await.unwrap().unwrap();
     assert_eq!(inputs.sources(), ["late round"]);
+    let text = serde_json::to_string(&inputs).unwrap();
+    assert_eq!(
+        serde_json::from_str::<SealedInputs>(&text).unwrap(),
+        inputs,
+        "sources travel with the inputs"
+    );
     assert_eq!(
         inputs.contributions(),
         [Contribution { generator: generator(3), owner: owner(3), points: 4 }]
