@@ -313,6 +313,9 @@ declare
     v_left integer := p_count;
     v_base bigint := queue.random_attempt_base();
 begin
+    -- a claim that a crash of the server forgets is simply ready again, so nothing waits for the disk; this holds
+    -- until the transaction's end, so an acknowledgement must not share it
+    perform set_config('synchronous_commit', 'off', true);
     for v_priority in 0..2 loop
         -- the array keeps the planner on the primary key: a join with a CTE makes it scan the table
         return query
@@ -396,6 +399,8 @@ begin
                 state = case
                     when s.state = 'upstream_failed' or s.state = 'skipped' then s.state
                     when s.error is not null
+                        -- the items after the failed one never ran, so that there is no share to tolerate
+                        or s.sequence and s.tasks_failed > 0
                         or s.tasks_failed::bigint * 1000000 > s.tasks_total::bigint * s.tolerate_ppm
                         then 'failed'::queue.step_state
                     else 'succeeded'::queue.step_state end,
@@ -539,7 +544,8 @@ begin
         select w.task_id, w.attempt_id, w.worker_id, w.claimed_at, 'succeeded' from won w
     ), done as (
         update queue.task t set state = 'succeeded', outputs = u.outputs, error = null, finished_at = clock_timestamp()
-        from won w join unnest(p_tasks, p_outputs) u (task_id, outputs) using (task_id)
+        -- by attempt too: one batch may hold a lost attempt at a task and the one that followed it
+        from won w join unnest(p_tasks, p_attempts, p_outputs) u (task_id, attempt_id, outputs) using (task_id, attempt_id)
         where t.id = w.task_id
         returning t.id, t.run_id, t.step
     )
@@ -577,7 +583,9 @@ begin
                case when u.retry_after_ms is not null then u.retry_after_ms::double precision
                     else random() * least(s.backoff_cap_ms, s.backoff_base_ms * power(2, least(t.attempts, 40))) end as delay_ms
         from won w
-        join unnest(p_tasks, p_errors, p_final, p_retry_after_ms) u (task_id, error, final, retry_after_ms) using (task_id)
+        -- by attempt too: one batch may hold a lost attempt at a task and the one that followed it
+        join unnest(p_tasks, p_attempts, p_errors, p_final, p_retry_after_ms)
+            u (task_id, attempt_id, error, final, retry_after_ms) using (task_id, attempt_id)
         join queue.task t on t.id = w.task_id
         join queue.step s on s.run_id = t.run_id and s.index = t.step
     ), history as (

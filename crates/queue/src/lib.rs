@@ -25,7 +25,7 @@ pub use reports::{
     child_runs, list_runs, run_progress, run_report, run_state,
 };
 pub use runs::{NewRun, NewStep, NewTask, Parent, Priority, Retry, RunState, Started, start_run};
-pub use wake::{Wake, notify_ready};
+pub use wake::{Wake, Wakeups, notify_ready};
 pub use workers::{
     Heartbeat, NewWorker, Reaped, WorkerReport, beat, deregister_worker, list_workers, promote_due, reap,
     register_worker,

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
-use tokio::{sync::Notify, task::JoinHandle, time};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time,
+};
 
 use crate::QueueError;
 
@@ -20,7 +24,7 @@ const COALESCE: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone)]
 pub struct Wake {
     told: Arc<Notify>,
-    heard: Arc<Notify>,
+    heard: watch::Sender<()>,
     _tasks: Arc<Tasks>,
 }
 
@@ -39,7 +43,7 @@ impl Wake {
     /// Starts to listen and to tell, over connections of `pool`.
     pub fn start(pool: PgPool) -> Self {
         let told = Arc::new(Notify::new());
-        let heard = Arc::new(Notify::new());
+        let heard = watch::Sender::new(());
         let tell = tokio::spawn(tell_others(pool.clone(), told.clone(), heard.clone()));
         let hear = tokio::spawn(hear_others(pool, heard.clone()));
         Self { told, heard, _tasks: Arc::new(Tasks(vec![tell, hear])) }
@@ -47,17 +51,32 @@ impl Wake {
 
     /// Says that tasks have become ready: to this process at once, to the others within milliseconds.
     pub fn tell(&self) {
-        self.heard.notify_waiters();
+        self.heard.send_replace(());
         self.told.notify_one();
     }
 
-    /// Waits until something became ready, or `at_most`.
-    pub async fn wait(&self, at_most: Duration) {
-        let _ = time::timeout(at_most, self.heard.notified()).await;
+    /// Hears of everything that becomes ready from now on.
+    pub fn listen(&self) -> Wakeups {
+        Wakeups { heard: self.heard.subscribe(), _heard_on: self.heard.clone() }
     }
 }
 
-async fn tell_others(pool: PgPool, told: Arc<Notify>, heard: Arc<Notify>) {
+/// One listener: what becomes ready while it is busy is not missed, but ends its next wait at once.
+#[derive(Debug)]
+pub struct Wakeups {
+    heard: watch::Receiver<()>,
+    // without a sender, waiting would not wait
+    _heard_on: watch::Sender<()>,
+}
+
+impl Wakeups {
+    /// Waits until something has become ready since the last wait, or `at_most`.
+    pub async fn wait(&mut self, at_most: Duration) {
+        let _ = time::timeout(at_most, self.heard.changed()).await;
+    }
+}
+
+async fn tell_others(pool: PgPool, told: Arc<Notify>, heard: watch::Sender<()>) {
     loop {
         told.notified().await;
         time::sleep(COALESCE).await;
@@ -67,19 +86,19 @@ async fn tell_others(pool: PgPool, told: Arc<Notify>, heard: Arc<Notify>) {
         };
         if let Err(error) = sent.await {
             tracing::debug!(%error, "a wake-up was not sent; the others find the tasks by polling");
-            heard.notify_waiters();
+            heard.send_replace(());
         }
     }
 }
 
-async fn hear_others(pool: PgPool, heard: Arc<Notify>) {
+async fn hear_others(pool: PgPool, heard: watch::Sender<()>) {
     loop {
         let heard_until_lost = async {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.listen(CHANNEL).await?;
             loop {
                 listener.recv().await?;
-                heard.notify_waiters();
+                heard.send_replace(());
             }
             #[allow(unreachable_code)]
             Ok::<(), sqlx::Error>(())

@@ -107,6 +107,7 @@ impl Scheduler {
         // whatever an earlier connection had claimed goes back before anything new is taken
         beat(&mut connection, identity.id, &[], Duration::ZERO).await?;
         let mut claimer = Claimer::open(&mut connection, identity.id, SCHEDULER_POOL).await?;
+        let mut wakeups = self.wake.listen();
         let mut beaten_at = time::Instant::now();
         while !stop.is_cancelled() {
             if beaten_at.elapsed() > self.settings.lease / 3 {
@@ -118,7 +119,7 @@ impl Scheduler {
             let tasks = claimer.claim(&mut connection, BATCH).await?;
             if tasks.is_empty() {
                 tokio::select! {
-                    () = self.wake.wait(self.settings.poll) => {}
+                    () = wakeups.wait(self.settings.poll) => {}
                     () = stop.cancelled() => {}
                 }
                 continue;

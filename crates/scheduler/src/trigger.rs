@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
-use tale_pipeline::{PipelineSpec, PlannedStep, PlannedTasks, RunContext, plan, resolve_params};
+use tale_pipeline::{
+    OUTPUTS_STEP, PipelineSpec, PlannedStep, PlannedTasks, RunContext, plan, resolve_params,
+};
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::{
     NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Retry, Started, find_pipeline, start_run,
@@ -87,15 +89,16 @@ fn new_step(step: PlannedStep) -> NewStep {
         timeout_ms: step.timeout_ms,
         tolerate_ppm: step.tolerate_ppm,
         sequence: step.sequence,
-        // a step that is skipped goes through its expansion all the same, so that it ends after what it needs
+        // a step that is skipped goes through its expansion all the same, so that it ends after what it needs;
+        // and so do the run's outputs, even constant ones, because the expansion is what publishes them
         tasks: match step.tasks {
-            PlannedTasks::Now(tasks) => Some(
+            PlannedTasks::Now(tasks) if step.kind != OUTPUTS_STEP => Some(
                 tasks
                     .into_iter()
                     .map(|task| NewTask { index: task.index, arguments: task.arguments })
                     .collect(),
             ),
-            PlannedTasks::Skipped | PlannedTasks::Later => None,
+            PlannedTasks::Now(_) | PlannedTasks::Skipped | PlannedTasks::Later => None,
         },
         name: step.name,
         kind: step.kind,

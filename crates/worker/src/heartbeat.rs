@@ -8,6 +8,12 @@ use tokio::time::{self, MissedTickBehavior};
 
 use crate::{held::Held, outcome::chain};
 
+/// How many heartbeats a lease takes.
+const BEATS_PER_LEASE: u32 = 4;
+/// The share of the lease after which a worker that is not answered stops its attempts: with the next tick that is
+/// noticed, at the latest, before the last quarter of the lease has passed.
+const UNANSWERED_SHARE_MAX: f64 = 0.7;
+
 /// The loop that says that the worker lives, and hears which of its attempts it has lost.
 pub(crate) struct Heart {
     pub pool: PgPool,
@@ -17,16 +23,19 @@ pub(crate) struct Heart {
 }
 
 impl Heart {
-    /// Beats three times in a lease, for ever; the caller aborts it.
+    /// Beats several times in a lease, for ever; the caller aborts it.
     pub async fn run(self) {
-        let mut ticks = time::interval(self.lease / 3);
+        let period = self.lease / BEATS_PER_LEASE;
+        let mut ticks = time::interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connection = None;
-        let mut answered_at = Instant::now();
+        // when the last answered heartbeat was sent: the database took it for alive at that time or later
+        let mut alive_at = Instant::now();
         loop {
             ticks.tick().await;
-            match time::timeout(self.lease / 3, self.beat(&mut connection)).await {
-                Ok(Ok(())) => answered_at = Instant::now(),
+            let sent_at = Instant::now();
+            match time::timeout(period, self.beat(&mut connection)).await {
+                Ok(Ok(())) => alive_at = sent_at,
                 Ok(Err(error)) => {
                     tracing::warn!(error = chain(&error), "a heartbeat was not answered");
                     connection = None;
@@ -36,8 +45,8 @@ impl Heart {
                     connection = None;
                 }
             }
-            // one beat before the reaper may act, by the time that has passed here
-            if answered_at.elapsed() > self.lease.mul_f64(0.8) && self.held.count() > 0 {
+            // before the reaper may act, by the time that has passed here
+            if alive_at.elapsed() > self.lease.mul_f64(UNANSWERED_SHARE_MAX) && self.held.count() > 0 {
                 tracing::error!(
                     "no heartbeat was answered for most of the lease: stopping this worker's attempts"
                 );

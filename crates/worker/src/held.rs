@@ -66,9 +66,18 @@ impl Held {
         }
     }
 
-    /// Completes when a slot is freed after this call.
-    pub async fn freed(&self) {
-        self.freed.notified().await;
+    /// Completes when fewer than `limit` leases are held.
+    pub async fn below(&self, limit: usize) {
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            // listening before looking: a slot that is freed in between is not missed
+            freed.as_mut().enable();
+            if self.count() < limit {
+                return;
+            }
+            freed.await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Lease, CancellationToken>> {

@@ -18,10 +18,7 @@ use sqlx::PgPool;
 use tale_primitives::WorkerId;
 use tale_queue::{ClaimedTask, Claimer, NewWorker, QueueError, Wake, deregister_worker, register_worker};
 use tale_storage::Store;
-use tokio::{
-    sync::mpsc,
-    time::{self, Instant},
-};
+use tokio::{sync::mpsc, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -34,6 +31,9 @@ use crate::{
     outcome::chain,
     source::{Assignment, ClaimedTasks},
 };
+
+/// How long a stopping worker waits for the last lines of its attempts' logs.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -149,8 +149,10 @@ impl Worker {
         self.drain(&held).await;
         // the claim loop's end closed the channel, so the runtime ends with its last attempt
         let ended = runtime.await;
-        let _ = acknowledging.await;
-        let _ = storing.await;
+        // once the lease has passed without an answer there is nothing left to acknowledge
+        end_within(self.settings.lease, acknowledging).await;
+        // a computation that was told to stop may hold on to its log for longer than anybody wants to wait
+        end_within(LAST_LINES, storing).await;
         heart.abort();
         self.say_goodbye(&identity).await;
         match ended {
@@ -185,12 +187,12 @@ impl Worker {
         assign: mpsc::UnboundedSender<Assignment>,
     ) {
         let mut claimer = None;
+        let mut wakeups = self.wake.listen();
         while !stop.is_cancelled() {
             let free = (self.settings.slots as usize).saturating_sub(held.count());
             if free == 0 {
                 tokio::select! {
-                    () = held.freed() => {}
-                    () = time::sleep(self.settings.poll) => {}
+                    () = held.below(self.settings.slots as usize) => {}
                     () = stop.cancelled() => {}
                 }
                 continue;
@@ -198,7 +200,7 @@ impl Worker {
             match self.claim(&mut claimer, identity, free as u32).await {
                 Ok(claimed) if claimed.is_empty() => {
                     tokio::select! {
-                        () = self.wake.wait(self.settings.poll) => {}
+                        () = wakeups.wait(self.settings.poll) => {}
                         () = stop.cancelled() => {}
                     }
                 }
@@ -233,13 +235,9 @@ impl Worker {
 
     /// Gives running attempts the grace period, then stops them.
     async fn drain(&self, held: &Held) {
-        let until = Instant::now() + self.settings.grace;
-        while held.count() > 0 {
-            if time::timeout_at(until, held.freed()).await.is_err() {
-                tracing::warn!(attempts = held.count(), "the grace period is over: stopping attempts");
-                held.cancel_all();
-                return;
-            }
+        if time::timeout(self.settings.grace, held.below(1)).await.is_err() {
+            tracing::warn!(attempts = held.count(), "the grace period is over: stopping attempts");
+            held.cancel_all();
         }
     }
 
@@ -254,6 +252,12 @@ impl Worker {
             Ok(Err(error)) => tracing::warn!(error = chain(&error), "the worker could not sign off"),
             Err(_) => tracing::warn!("the worker could not sign off in time"),
         }
+    }
+}
+
+async fn end_within(at_most: Duration, mut work: JoinHandle<()>) {
+    if time::timeout(at_most, &mut work).await.is_err() {
+        work.abort();
     }
 }
 
