@@ -75,11 +75,11 @@ impl Kind for Evaluate {
                     updates.iter().map(|(update, parameters)| (parameters, update.examples)).collect();
                 let path = RoundAggregate::new(&base, &terms, &aggregate::settings(robust));
                 let mut gradients = Vec::with_capacity(PATH_NODES.len());
-                for node in PATH_NODES {
+                for node in PATH_NODES.iter().filter(|_| !updates.is_empty()) {
                     if cancellation.is_cancelled() {
                         return Err(TaskError::Stopped);
                     }
-                    let at = path.model_along(node);
+                    let at = path.model_along(*node);
                     gradients.push(loss_gradient(&spec, &at, &batch, device).map_err(refusal::learning)?.1);
                 }
                 let slopes: Vec<Slope> = updates

@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tale_validation::{
     DecisionInputs, DecisionRules, Memory, Outcome, Panelist, RoundEvidence, ValidationError,
     ValidatorReport, record_round,
@@ -56,7 +56,7 @@ impl Kind for Decide {
             return Ok(Completion::of(Decided {
                 accepted,
                 rejected: vec![],
-                memory: arguments.memory.unwrap_or(Value::Null),
+                memory: arguments.memory.unwrap_or_else(|| json!({})),
             }));
         };
         let memory: Memory = match arguments.memory {

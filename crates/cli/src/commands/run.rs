@@ -1,0 +1,217 @@
+//! `tale run`: starts a run, and waits for it where that is asked for.
+
+use std::{process::ExitCode, time::Duration};
+
+use chrono::Utc;
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sqlx::Connection;
+use tale_pipeline::{PipelineSpec, parse_param_text};
+use tale_primitives::{RunId, UtcDay};
+use tale_queue::{Priority, QueueError, RunState, find_pipeline, list_workers, notify_ready, run_progress, run_state};
+use tale_scheduler::{Trigger, start};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments::Global,
+    commands::show::describe_failures,
+    engine::{Engine, EngineSettings, usual_slots},
+    failure::{FAILED, Failure, UNUSABLE},
+    installation::Installation,
+    interrupt, output, pipelines,
+    progress::Progress,
+};
+
+/// Starts a run of a pipeline.
+///
+/// Where neither `tale up` nor a worker is at work, `--wait` runs it in this process.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The pipeline's name.
+    pipeline: String,
+    /// A parameter; repeat for more.
+    #[arg(short, long = "param", value_name = "KEY=VALUE")]
+    params: Vec<String>,
+    /// Waits until the run ends, and ends with code 1 where it failed.
+    #[arg(long)]
+    wait: bool,
+    /// The UTC day that the run is about, YYYY-MM-DD; today unless given.
+    #[arg(long, value_name = "DAY")]
+    date: Option<UtcDay>,
+    /// A run with this key is started once: another start with it returns the first run.
+    #[arg(long, value_name = "KEY")]
+    dedup_key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Started {
+    run: RunId,
+    is_new: bool,
+    state: RunState,
+    outputs: Option<Value>,
+}
+
+impl Run {
+    /// Starts, and perhaps waits.
+    pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
+        let stop = interrupt::token()?;
+        let installation = Installation::join(global, "tale run").await?;
+        let ended = self.start(&installation, &stop).await;
+        let (started, failures) = match ended {
+            Ok(ended) => ended,
+            Err(failure) => {
+                installation.close().await?;
+                return Err(failure);
+            }
+        };
+        installation.close().await?;
+        match global.output {
+            output::Format::Json => output::json(&started)?,
+            output::Format::Table => {
+                let known = if started.is_new { "" } else { " (it was started before)" };
+                output::line(&format!("run {} {}{known}", started.run, started.state))?;
+                if let Some(outputs) = &started.outputs {
+                    output::json(outputs)?;
+                }
+            }
+        }
+        if started.state == RunState::Failed {
+            for failure in failures {
+                eprintln!("{failure}");
+            }
+            eprintln!("help: `tale show {}` has the details", started.run);
+            return Ok(ExitCode::from(FAILED));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn start(
+        &self,
+        installation: &Installation,
+        stop: &CancellationToken,
+    ) -> Result<(Started, Vec<String>), Failure> {
+        let spec = self.find(installation).await?;
+        let params = read_params(&spec, &self.params)?;
+        let mut connection = installation.connection().await?;
+        let mut transaction = connection.begin().await?;
+        let trigger = Trigger {
+            pipeline: self.pipeline.clone(),
+            params,
+            dedup_key: self.dedup_key.clone(),
+            logical_date: self.date.unwrap_or_else(|| UtcDay::of(Utc::now())),
+            priority: Priority::Normal,
+            started_by: "tale run".to_owned(),
+        };
+        let started = start(&mut transaction, trigger).await?;
+        transaction.commit().await?;
+        notify_ready(&mut connection).await?;
+        let nobody_works = list_workers(&mut connection).await?.is_empty();
+        drop(connection);
+        if !self.wait {
+            if nobody_works {
+                eprintln!("no worker is alive: `tale up` will run it");
+            }
+        } else if nobody_works && installation.is_alone {
+            let engine = Engine::start(installation, &EngineSettings::here());
+            let waited = wait(installation, started.run, stop).await;
+            engine.stop().await?;
+            waited?;
+        } else {
+            if nobody_works {
+                eprintln!("no worker is alive: waiting for one");
+            }
+            wait(installation, started.run, stop).await?;
+        }
+        let mut connection = installation.connection().await?;
+        let (state, outputs) = run_state(&mut connection, started.run).await?;
+        let failures =
+            if state == RunState::Failed { describe_failures(&mut connection, started.run).await? } else { vec![] };
+        Ok((Started { run: started.run, is_new: started.is_new, state, outputs }, failures))
+    }
+
+    /// The pipeline's current version; in an installation without pipelines, those of the usual place are applied.
+    async fn find(&self, installation: &Installation) -> Result<PipelineSpec, Failure> {
+        let mut connection = installation.connection().await?;
+        let names: Vec<String> =
+            tale_queue::list_pipelines(&mut connection).await?.into_iter().map(|version| version.name).collect();
+        if names.is_empty() {
+            pipelines::apply(installation, &pipelines::sources(None)?).await?;
+        }
+        match find_pipeline(&mut connection, &self.pipeline).await {
+            Ok(version) => Ok(PipelineSpec::from_json(version.spec)?),
+            Err(error @ QueueError::UnknownPipeline(_)) => {
+                let known: Vec<String> = tale_queue::list_pipelines(&mut connection)
+                    .await?
+                    .into_iter()
+                    .map(|version| version.name)
+                    .collect();
+                Err(Failure::of(&error)
+                    .code(UNUSABLE)
+                    .help(format!("there are: {}; `tale apply DIR` adds others", known.join(", "))))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl EngineSettings {
+    /// A scheduler and a worker that last as long as one command.
+    pub fn here() -> Self {
+        Self {
+            pools: vec![(tale_pipeline::DEFAULT_POOL.to_owned(), usual_slots())],
+            scheduler: true,
+            lease: Duration::from_secs(15),
+            grace: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The parameters of `-p key=value` arguments, read as the types that the pipeline declares.
+pub fn read_params(spec: &PipelineSpec, texts: &[String]) -> Result<Map<String, Value>, Failure> {
+    let mut params = Map::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(Failure::new(format!("{text:?} is not a parameter")).code(UNUSABLE).help("expected KEY=VALUE"));
+        };
+        let value = parse_param_text(spec, key, value).map_err(|problem| {
+            let failure = Failure::new(problem.message).code(UNUSABLE);
+            match problem.help {
+                Some(help) => failure.help(help),
+                None => failure,
+            }
+        })?;
+        if params.insert(key.to_owned(), value).is_some() {
+            return Err(Failure::new(format!("the parameter {key} is given twice")).code(UNUSABLE));
+        }
+    }
+    Ok(params)
+}
+
+/// Waits until a run ends, showing how far it is.
+pub async fn wait(installation: &Installation, run: RunId, stop: &CancellationToken) -> Result<RunState, Failure> {
+    let progress = Progress::start();
+    progress.stage(&format!("run {run}"));
+    loop {
+        let look = async {
+            let mut connection = installation.database.acquire().await?;
+            let (state, _) = run_state(&mut connection, run).await?;
+            Ok::<_, QueueError>((state, run_progress(&mut connection, run).await?))
+        };
+        match look.await {
+            Ok((state, _)) if state != RunState::Running => return Ok(state),
+            Ok((_, how_far)) => {
+                let running = how_far.running.unwrap_or_default();
+                progress.update(&format!("{} of {} tasks done; {running}", how_far.tasks_done, how_far.tasks));
+            }
+            Err(error) if error.is_transient() => progress.update("the database does not answer; waiting for it"),
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            () = stop.cancelled() => {
+                return Err(interrupt::failure(&format!("run {run} stays in the queue and goes on with the next `tale up`")));
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `tale runs`: what ran, and what runs.
+
+use std::process::ExitCode;
+
+use chrono::Utc;
+use clap::Args;
+use tale_queue::{RunFilter, RunState, list_runs};
+
+use crate::{arguments::Global, failure::Failure, installation::Installation, output};
+
+/// Lists runs, the newest first.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Only runs of this pipeline.
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
+    /// Only runs in this state: running, succeeded or failed.
+    #[arg(long, value_parser = |text: &str| text.parse::<RunState>().map_err(|_| "expected running, succeeded or failed"))]
+    state: Option<RunState>,
+    /// Sub-runs too.
+    #[arg(long)]
+    all: bool,
+    /// At most this many.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: u32,
+}
+
+impl Runs {
+    /// Prints the list.
+    pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
+        let installation = Installation::join(global, "tale runs").await?;
+        let filter = RunFilter {
+            pipeline: self.pipeline.clone(),
+            state: self.state,
+            with_sub_runs: self.all,
+            limit: self.limit,
+        };
+        let runs = list_runs(&mut *installation.connection().await?, &filter).await?;
+        output::write(global.output, &runs, |runs| {
+            let mut table = output::table(&["run", "pipeline", "state", "steps", "day", "started", "took", "by"]);
+            for run in runs {
+                let ended = run.finished_at.unwrap_or_else(Utc::now);
+                table.add_row([
+                    run.id.to_string(),
+                    run.pipeline.clone(),
+                    run.state.to_string(),
+                    format!("{}/{}", run.steps - i64::from(run.open_steps), run.steps),
+                    run.logical_date.to_string(),
+                    run.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+                    output::duration((ended - run.created_at).num_milliseconds() as f64 / 1000.0),
+                    run.trigger.clone(),
+                ]);
+            }
+            table
+        })?;
+        installation.close().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,166 @@
+//! `tale show`: one run in full.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use comfy_table::Table;
+use sqlx::PgConnection;
+use tale_primitives::RunId;
+use tale_queue::{QueueError, RunReport, RunState, TaskReport, run_report};
+
+use crate::{
+    arguments::Global,
+    failure::{Failure, UNUSABLE},
+    installation::Installation,
+    output,
+};
+
+/// Shows one run: steps, tasks, attempts, durations, errors.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The run's id.
+    run: RunId,
+    /// Every task, and not only those that are noteworthy.
+    #[arg(long)]
+    tasks: bool,
+}
+
+impl Show {
+    /// Prints the run.
+    pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
+        let installation = Installation::join(global, "tale show").await?;
+        let report = find(&mut *installation.connection().await?, self.run).await;
+        installation.close().await?;
+        let report = report?;
+        match global.output {
+            output::Format::Json => output::json(&report)?,
+            output::Format::Table => {
+                output::line(&heading(&report))?;
+                output::line(&steps(&report).to_string())?;
+                let tasks: Vec<&TaskReport> =
+                    report.tasks.iter().filter(|task| self.tasks || is_noteworthy(task)).collect();
+                if !tasks.is_empty() {
+                    output::line(&task_table(&report, &tasks).to_string())?;
+                }
+                if let Some(outputs) = &report.outputs {
+                    output::line("outputs:")?;
+                    output::json(outputs)?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn find(connection: &mut PgConnection, run: RunId) -> Result<RunReport, Failure> {
+    run_report(connection, run).await.map_err(|error| match error {
+        QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
+        error => error.into(),
+    })
+}
+
+fn heading(report: &RunReport) -> String {
+    let mut heading = format!(
+        "run {} of {} ({}): {}, {}",
+        report.id,
+        report.pipeline,
+        report.version.short(),
+        report.state,
+        took(Some(report.created_at), report.finished_at),
+    );
+    if let Some(parent) = report.parent_run {
+        heading.push_str(&format!("\nwaited for by run {parent}"));
+    }
+    heading.push_str(&format!("\nstarted {} by {}", report.created_at.format("%Y-%m-%d %H:%M:%S UTC"), report.trigger));
+    heading
+}
+
+fn steps(report: &RunReport) -> Table {
+    let mut table = output::table(&["step", "kind", "state", "tasks", "failed", "attempts", "took", "error"]);
+    for step in &report.steps {
+        let attempts: i32 = report
+            .tasks
+            .iter()
+            .filter(|task| task.step == step.index)
+            .map(|task| report.attempts.iter().filter(|attempt| attempt.task == task.id).count() as i32)
+            .sum();
+        let error = step.error.clone().or_else(|| {
+            report.tasks.iter().filter(|task| task.step == step.index).find_map(|task| task.error.clone())
+        });
+        table.add_row([
+            step.name.clone(),
+            step.kind.clone(),
+            step.state.clone(),
+            format!("{}/{}", step.tasks_total - step.tasks_open, step.tasks_total),
+            step.tasks_failed.to_string(),
+            attempts.to_string(),
+            took(step.started_at, step.finished_at),
+            error.unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+/// Tasks that a person wants to see without asking: those that run, failed, were retried or wait for a sub-run.
+fn is_noteworthy(task: &TaskReport) -> bool {
+    task.state != "succeeded" && task.state != "blocked"
+        || task.attempts > 0
+        || task.crashes > 0
+        || task.child_run.is_some()
+}
+
+fn task_table(report: &RunReport, tasks: &[&TaskReport]) -> Table {
+    let mut table = output::table(&["step", "index", "state", "errors", "crashes", "took", "sub-run", "error"]);
+    for task in tasks {
+        let step = report.steps.iter().find(|step| step.index == task.step).map_or("", |step| step.name.as_str());
+        table.add_row([
+            step.to_owned(),
+            task.index.to_string(),
+            task.state.clone(),
+            task.attempts.to_string(),
+            task.crashes.to_string(),
+            took(task.started_at, task.finished_at),
+            task.child_run.map(|run| run.to_string()).unwrap_or_default(),
+            task.error.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn took(started: Option<DateTime<Utc>>, ended: Option<DateTime<Utc>>) -> String {
+    started.map_or_else(String::new, |started| {
+        let ended = ended.unwrap_or_else(Utc::now);
+        output::duration((ended - started).num_milliseconds().max(0) as f64 / 1000.0)
+    })
+}
+
+/// The errors of a failed run, down to the task of the sub-run where it began.
+pub async fn describe_failures(connection: &mut PgConnection, run: RunId) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    let mut runs = vec![run];
+    while let Some(run) = runs.pop() {
+        let report = run_report(connection, run).await?;
+        if report.state != RunState::Failed {
+            continue;
+        }
+        for step in &report.steps {
+            if let Some(error) = &step.error {
+                found.push(format!("{} step {}: {error}", report.pipeline, step.name));
+            }
+        }
+        for task in report.tasks.iter().filter(|task| task.state == "failed") {
+            let step = report.steps.iter().find(|step| step.index == task.step);
+            let name = step.map_or("?", |step| step.name.as_str());
+            match task.child_run {
+                Some(child) => runs.push(child),
+                None => {
+                    let error = task.error.as_deref().unwrap_or("no message");
+                    found.push(format!("{} step {name}, task {}: {error}", report.pipeline, task.index));
+                }
+            }
+        }
+    }
+    found.truncate(20);
+    Ok(found)
+}

@@ -1,0 +1,71 @@
+//! `tale up`: everything on this machine.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use crate::{
+    arguments::Global,
+    engine::{Engine, EngineSettings, usual_slots},
+    failure::Failure,
+    installation::Installation,
+    interrupt, pipelines,
+};
+
+/// Runs the database, a scheduler and a worker until Ctrl-C.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// How many tasks the worker runs at a time; 0 leaves the work to `tale worker` processes.
+    #[arg(long, value_name = "N")]
+    slots: Option<u32>,
+    /// The pool that the worker serves.
+    #[arg(long, default_value = tale_pipeline::DEFAULT_POOL)]
+    pool: String,
+    /// How long a silent worker keeps its tasks, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0, env = "TALE_LEASE_SECONDS", value_parser = lease_seconds)]
+    lease_seconds: f64,
+    /// The folder of pipelines to apply at the start; `pipelines`, or else the ones built in.
+    #[arg(long, value_name = "DIR")]
+    pipelines: Option<PathBuf>,
+}
+
+impl Up {
+    /// Runs until a signal.
+    pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
+        let stop = interrupt::token()?;
+        let installation = tokio::select! {
+            installation = Installation::own(global, "tale up") => installation?,
+            () = stop.cancelled() => return Err(interrupt::failure("nothing had been started yet")),
+        };
+        let applied = pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
+        let slots = self.slots.unwrap_or_else(usual_slots);
+        let engine = Engine::start(
+            &installation,
+            &EngineSettings {
+                pools: if slots == 0 { vec![] } else { vec![(self.pool.clone(), slots)] },
+                scheduler: true,
+                lease: Duration::from_secs_f64(self.lease_seconds),
+                grace: Duration::from_secs(10),
+            },
+        );
+        eprintln!(
+            "taleworks is up: {} pipelines, {slots} slots in pool {}; objects in {}; Ctrl-C stops it",
+            applied.len(),
+            self.pool,
+            installation.store.url()
+        );
+        stop.cancelled().await;
+        eprintln!("stopping: running tasks may finish within 10 s; Ctrl-C again ends at once");
+        engine.stop().await?;
+        installation.close().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A lease long enough to beat in, and short enough to notice a death within the hour.
+pub fn lease_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.5..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds between 0.5 and 3600".to_owned()),
+    }
+}

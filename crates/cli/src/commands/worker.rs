@@ -1,0 +1,60 @@
+//! `tale worker`: a worker for one pool, as a process of its own.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use crate::{
+    arguments::Global,
+    commands::up::lease_seconds,
+    engine::{Engine, EngineSettings, usual_slots},
+    failure::{Failure, UNUSABLE},
+    installation::Installation,
+    interrupt,
+};
+
+/// Claims and runs tasks of one pool until Ctrl-C or SIGTERM; then finishes, or hands back, what it has.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// The pool that it serves.
+    #[arg(long, default_value = tale_pipeline::DEFAULT_POOL)]
+    pool: String,
+    /// How many tasks it runs at a time; one for each processor unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    slots: Option<u32>,
+    /// How long it keeps its tasks without a heartbeat, in seconds; the same as the scheduler's.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0, env = "TALE_LEASE_SECONDS", value_parser = lease_seconds)]
+    lease_seconds: f64,
+    /// How long running tasks may go on after it was told to stop, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    grace_seconds: f64,
+}
+
+impl Worker {
+    /// Runs until a signal.
+    pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
+        let stop = interrupt::token()?;
+        let installation = Installation::join(global, "tale worker").await?;
+        if installation.is_alone {
+            installation.close().await?;
+            return Err(Failure::new("no installation runs in this data directory")
+                .code(UNUSABLE)
+                .help("start `tale up` first, or name a server with --database-url"));
+        }
+        let slots = self.slots.unwrap_or_else(usual_slots);
+        let engine = Engine::start(
+            &installation,
+            &EngineSettings {
+                pools: vec![(self.pool.clone(), slots)],
+                scheduler: false,
+                lease: Duration::from_secs_f64(self.lease_seconds),
+                grace: Duration::from_secs_f64(self.grace_seconds.clamp(0.0, 86_400.0)),
+            },
+        );
+        eprintln!("worker of pool {} with {slots} slots; Ctrl-C stops it", self.pool);
+        stop.cancelled().await;
+        engine.stop().await?;
+        installation.close().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

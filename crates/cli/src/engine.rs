@@ -1,0 +1,102 @@
+//! A scheduler and a worker in this process.
+
+use std::time::Duration;
+
+use tale_queue::Wake;
+use tale_scheduler::{Scheduler, SchedulerSettings};
+use tale_tasks::kinds;
+use tale_worker::{Worker, WorkerError, WorkerSettings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{failure::Failure, installation::Installation};
+
+/// How the engine works.
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// The pools that this process works for, with the slots of each.
+    pub pools: Vec<(String, u32)>,
+    /// Whether it schedules too.
+    pub scheduler: bool,
+    /// How long a silent worker keeps its tasks.
+    pub lease: Duration,
+    /// How long running tasks may go on after a stop was asked for.
+    pub grace: Duration,
+}
+
+/// What runs.
+pub struct Engine {
+    stop: CancellationToken,
+    /// Wake-ups, for whoever starts runs in this process.
+    pub wake: Wake,
+    scheduler: Option<JoinHandle<()>>,
+    workers: Vec<JoinHandle<Result<(), WorkerError>>>,
+}
+
+impl Engine {
+    /// Starts the scheduler and the workers.
+    pub fn start(installation: &Installation, settings: &EngineSettings) -> Self {
+        let stop = CancellationToken::new();
+        let wake = Wake::start(installation.database.clone());
+        let host = host_name();
+        let scheduler = settings.scheduler.then(|| {
+            let scheduler = Scheduler {
+                database: installation.database.clone(),
+                settings: SchedulerSettings {
+                    lease: settings.lease,
+                    host: host.clone(),
+                    ..SchedulerSettings::default()
+                },
+                wake: wake.clone(),
+            };
+            tokio::spawn(scheduler.run(stop.clone()))
+        });
+        let workers = settings
+            .pools
+            .iter()
+            .map(|(pool, slots)| {
+                let worker = Worker {
+                    database: installation.database.clone(),
+                    store: installation.store.clone(),
+                    kinds: kinds(),
+                    settings: WorkerSettings {
+                        lease: settings.lease,
+                        grace: settings.grace,
+                        host: host.clone(),
+                        ..WorkerSettings::new(pool, *slots)
+                    },
+                    wake: wake.clone(),
+                };
+                tokio::spawn(worker.run(stop.clone()))
+            })
+            .collect();
+        Self { stop, wake, scheduler, workers }
+    }
+
+    /// Stops claiming, lets running tasks end or hands them back, and waits for that.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.stop.cancel();
+        let mut failed = None;
+        for worker in self.workers {
+            match worker.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => failed = Some(Failure::of(&error)),
+                Err(error) => failed = Some(Failure::new(format!("a worker stopped: {error}"))),
+            }
+        }
+        if let Some(scheduler) = self.scheduler {
+            let _ = scheduler.await;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// How many tasks a worker runs at a time unless it is told: one for each processor.
+pub fn usual_slots() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}
