@@ -1,212 +1,391 @@
-//! The demo's federated training without pipelines, queue and storage: the quick way to see what a change of
-//! the protocol or of the training does over many seeds.
+//! The demo's training without pipelines, queue and processes: the quick way to see over many seeds what a change of
+//! the protocol or of the training does. The seeds are those of the task kinds, so seed N here is seed N there.
 //!
-//! `cargo run --example demo_lab -p tale-learning -- --seeds 1-10`
+//! ```sh
+//! cargo run -p tale-learning --example demo_lab -- 1-10            # a table, two seeds at a time
+//! cargo run -p tale-learning --example demo_lab -- 3-3 --votes     # every vote of one seed
+//! cargo run -p tale-learning --example demo_lab -- --speed cuda:0  # images a second, 100 steps of each family
+//! ```
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Instant,
-};
+use std::{error::Error, sync::Mutex, time::Instant};
 
 use rand::Rng;
-use rand_distr::{Distribution, Gamma};
-use tale_learning::*;
-use tale_storage::{ImageBatch, ImageShape};
+use tale_learning::{
+    AggregationSettings, ComputeDevice, ModelFamily, ModelSpec, Parameters, RoundAggregate, TrainSettings,
+    attack, row_losses, train,
+};
 use tale_primitives::{Digest, GeneratorId, Seed};
-use tale_validation::*;
+use tale_storage::{ImageBatch, ImportRequest, RowSelection, SplitRef, Store, import, partition, read_rows};
+use tale_testkit::TestDatabase;
+use tale_validation::{
+    Assessment, Candidate, DecisionRules, Finding, Fixed, GateRules, MarginalScore, Memory, Outcome,
+    Panelist, UpdateContent, ValidatorReport, Verdict, decide, gate, weight_ppb,
+};
+
+type Failure = Box<dyn Error + Send + Sync>;
 
 const PARTICIPANTS: usize = 12;
+const VALIDATORS: usize = 3;
+const ROUNDS: u32 = 5;
+const ALPHA: f64 = 0.5;
 const ROWS_PER_VALIDATOR: usize = 500;
+const DEVICE: ComputeDevice = ComputeDevice::Flex;
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Mode { Validated, HonestAlone, NoValidation, HonestValidated }
-
-#[derive(Clone, Debug)]
-struct Options { rounds: u32, alpha: f64, train: TrainSettings, gates: GateRules, rules: DecisionRules, family: ModelFamily, verbose: bool }
-
-struct Data { train: ImageBatch, heldout: ImageBatch, test: ImageBatch }
-
-fn gunzip(name: &str) -> Vec<u8> {
-    let out = std::process::Command::new("zcat").arg(format!("/usr/share/datasets/fashion-mnist/{name}")).output().unwrap();
-    out.stdout
+/// Who takes part, and what becomes of their updates.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Validated,
+    HonestAlone,
+    PlainAverage,
 }
 
-fn rows(batch: &ImageBatch, chosen: &[usize]) -> ImageBatch {
-    let length = (batch.shape.height * batch.shape.width * batch.shape.channels) as usize;
-    ImageBatch {
-        shape: batch.shape, classes: batch.classes,
-        pixels: chosen.iter().flat_map(|&r| batch.pixels[r * length..(r + 1) * length].iter().copied()).collect(),
-        labels: chosen.iter().map(|&r| batch.labels[r]).collect(),
-    }
+/// The data set as the demo divides it.
+struct Data {
+    spec: ModelSpec,
+    heldout: ImageBatch,
+    test: ImageBatch,
 }
 
-fn shuffled(seed: Seed, n: usize) -> Vec<usize> {
-    let mut rng = seed.rng();
-    let mut v: Vec<usize> = (0..n).collect();
-    for i in (1..n).rev() { v.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize); }
-    v
+/// What each participant has, and who misbehaves (places in the list of participants).
+struct Cast {
+    shards: Vec<ImageBatch>,
+    poisoner: usize,
+    rider: usize,
+    victim: usize,
 }
 
-fn load() -> Data {
-    let pixels = gunzip("train-images-idx3-ubyte.gz")[16..].to_vec();
-    let labels: Vec<u32> = gunzip("train-labels-idx1-ubyte.gz")[8..].iter().map(|&b| b.into()).collect();
-    let all = ImageBatch { shape: ImageShape { height: 28, width: 28, channels: 1 }, classes: 10, pixels, labels };
-    let order = shuffled(Seed::new(0).child("subset"), all.labels.len());
-    let mut by_class: Vec<Vec<usize>> = vec![vec![]; 10];
-    for r in order { let c = all.labels[r] as usize; if by_class[c].len() < 1000 { by_class[c].push(r); } }
-    let take = |from: usize, to: usize| { let v: Vec<usize> = by_class.iter().flat_map(|c| c[from..to].iter().copied()).collect(); rows(&all, &v) };
-    Data { train: take(0, 700), heldout: take(700, 850), test: take(850, 1000) }
+/// One participant's update in one round.
+struct Sent {
+    participant: usize,
+    update: Parameters,
+    examples: u64,
+    commitment: u32,
 }
 
-fn partition(data: &ImageBatch, alpha: f64, seed: Seed) -> Vec<Vec<usize>> {
-    let mut rng = seed.child("partition").rng();
-    let mut shards = vec![vec![]; PARTICIPANTS];
-    for class in 0..data.classes {
-        let mut of: Vec<usize> = (0..data.labels.len()).filter(|&r| data.labels[r] == class).collect();
-        for i in (1..of.len()).rev() { of.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize); }
-        let gamma = Gamma::new(alpha, 1.0).unwrap();
-        let draws: Vec<f64> = (0..PARTICIPANTS).map(|_| gamma.sample(&mut rng)).collect();
-        let total: f64 = draws.iter().sum();
-        let mut start = 0; let mut sum = 0.0;
-        for (p, d) in draws.iter().enumerate() {
-            sum += d;
-            let end = if p + 1 == PARTICIPANTS { of.len() } else { ((sum / total) * of.len() as f64).round() as usize };
-            shards[p].extend_from_slice(&of[start..end.max(start)]); start = end.max(start);
-        }
-    }
-    for s in &mut shards { s.sort(); }
-    shards
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    poison_rejected: u32,
+    copies_rejected: u32,
+    honest: u32,
+    honest_rejected: u32,
+    accuracy: f64,
 }
 
-fn losses(spec: &ModelSpec, p: &Parameters, b: &ImageBatch) -> (Vec<Fixed>, f64) {
-    let l = row_losses(spec, p, b, ComputeDevice::Flex).unwrap();
-    let acc = l.iter().filter(|r| r.correct).count() as f64 / l.len() as f64;
-    (l.iter().map(|r| Fixed::round(r.loss_nats.into())).collect(), acc)
-}
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let database = runtime.block_on(TestDatabase::create());
+    let directory = tempfile::tempdir()?;
+    let store = Store::open(&format!("file://{}", directory.path().display()))?;
+    let read = |split: &SplitRef| runtime.block_on(read_rows(&store, split, RowSelection::All));
 
-#[derive(Default, Debug, Clone)]
-struct Result_ { accuracy: f64, attackers_rejected: [u32; 2], honest_rejected: u32, honest: u32, seconds: f64, train_s: f64, loss: f64 }
-
-fn run(data: &Data, options: &Options, seed_number: u64, mode: Mode) -> Result_ {
-    let started = Instant::now();
-    let seed = Seed::new(seed_number);
-    let spec = ModelSpec { family: options.family, shape: data.train.shape, classes: data.train.classes };
-    let shards = partition(&data.train, options.alpha, seed);
-    let ids: Vec<GeneratorId> = (0..PARTICIPANTS).map(|i| GeneratorId::derive("lab", &format!("p{i:02}"))).collect();
-    // the attackers: two of the six with the most rows, by seed
-    let mut by_size: Vec<usize> = (0..PARTICIPANTS).collect();
-    by_size.sort_by_key(|&p| std::cmp::Reverse(shards[p].len()));
-    let picks = shuffled(seed.child("attackers"), 6);
-    let (poisoner, rider) = (by_size[picks[0]], by_size[picks[1]]);
-    let victim = by_size[picks[2]];
-    let attacked = matches!(mode, Mode::Validated | Mode::NoValidation);
-    let mut base = Parameters::initial(&spec, seed.child("model")).unwrap();
-    let mut memory = Memory::default();
-    let mut result = Result_::default();
-    let panel: Vec<Panelist> = (0..3).map(|v| Panelist { validator: GeneratorId::derive("lab", &format!("v{v}")), credibility_ppm: 1_000_000 - 100_000 * v }).collect();
-    for round in 1..=options.rounds {
-        let base_digest = Digest::of(round.to_string());
-        let round_seed = seed.child("round").child(&round.to_string());
-        let t = Instant::now();
-        let active: Vec<usize> = (0..PARTICIPANTS).filter(|p| !shards[*p].is_empty() && (mode != Mode::HonestAlone || (*p != poisoner && *p != rider))).collect();
-        let honest: BTreeMap<usize, Parameters> = active.iter().map(|&p| (p, train(&spec, &base, &rows(&data.train, &shards[p]), &options.train, round_seed.child(&p.to_string()), ComputeDevice::Flex, &|_| true).unwrap().update)).collect();
-        result.train_s += t.elapsed().as_secs_f64();
-        let updates: BTreeMap<usize, Parameters> = active.iter().map(|&p| (p, match p {
-            _ if !attacked => honest[&p].clone(),
-            p if p == poisoner => attack::poison(&honest[&p]),
-            p if p == rider => attack::free_ride(&honest[&victim], round_seed),
-            _ => honest[&p].clone(),
-        })).collect();
-        let mut accepted: BTreeSet<usize> = active.iter().copied().collect();
-        if matches!(mode, Mode::Validated | Mode::HonestValidated) {
-            let candidates: Vec<Candidate> = active.iter().map(|&p| Candidate { generator: ids[p], commitment: (attacked && p == rider).into(), base: base_digest, content: UpdateContent::Finite { norm: updates[&p].norm() } }).collect();
-            let gates = gate(&options.gates, base_digest, &candidates, |i, j| updates[&active[i]].cosine(&updates[&active[j]]));
-            let scored: Vec<usize> = active.iter().zip(&gates).filter(|(_, g)| g.is_none()).map(|(p, _)| *p).collect();
-            let list: Vec<(&Parameters, u64)> = scored.iter().map(|p| (&updates[p], shards[*p].len() as u64)).collect();
-            let aggregate = RoundAggregate::new(&base, &list, &AggregationSettings::default());
-            let weights = aggregate.effective_weights();
-            let order = shuffled(round_seed.child("heldout"), data.heldout.labels.len());
-            let mut reports = vec![];
-            for (v, panelist) in panel.iter().enumerate() {
-                let mut chosen = order[v * ROWS_PER_VALIDATOR..(v + 1) * ROWS_PER_VALIDATOR].to_vec(); chosen.sort();
-                let batch = rows(&data.heldout, &chosen);
-                let (with, _) = losses(&spec, &aggregate.model(), &batch);
-                let mut findings: Vec<Finding> = active.iter().zip(&gates).filter_map(|(p, g)| Some(Finding { generator: ids[*p], update: base_digest, assessment: Assessment::Gated { failure: (*g)? } })).collect();
-                for (k, &p) in scored.iter().enumerate() {
-                    let (without, _) = losses(&spec, &aggregate.model_without(k), &batch);
-                    findings.push(Finding { generator: ids[p], update: base_digest, assessment: Assessment::Scored { weight_ppb: weight_ppb(weights[k]), score: MarginalScore::measure(&batch.labels, &without, &with).unwrap() } });
-                }
-                reports.push(ValidatorReport { validator: panelist.validator, base: base_digest, rows: base_digest, findings });
-            }
-            let decision = decide(&options.rules, &panel, &reports, &memory).unwrap();
-            memory = decision.memory.clone();
-            let ok: BTreeSet<GeneratorId> = decision.accepted().into_iter().collect();
-            accepted.retain(|p| ok.contains(&ids[*p]));
-            for &p in &active {
-                let rejected = !ok.contains(&ids[p]);
-                if attacked && p == poisoner { result.attackers_rejected[0] += rejected as u32; }
-                else if attacked && p == rider { result.attackers_rejected[1] += rejected as u32; }
-                else { result.honest += 1; result.honest_rejected += rejected as u32; }
-            }
-            if options.verbose {
-                for verdict in &decision.verdicts {
-                    let p = ids.iter().position(|i| *i == verdict.generator).unwrap();
-                    let m: Vec<String> = verdict.votes.iter().map(|v| v.measure.map_or("gate".into(), |m| format!("z{:6.1} r{:6.1} e{:6.1} c{:6.1}", m.z.to_f64(), m.relative.to_f64(), m.memory.to_f64(), m.worst_class.to_f64()))).collect();
-                    let tag = if !attacked { ' ' } else if p == poisoner { 'P' } else if p == rider { 'F' } else { ' ' };
-                    println!("  seed {seed_number} round {round} p{p:02}{tag} rows {:4} norm {:5.2} {} {}", shards[p].len(), updates[&p].norm(), m.join(" | "), if verdict.outcome == Outcome::Accepted { "" } else { "REJECTED" });
-                }
-            }
-        }
-        let list: Vec<(&Parameters, u64)> = accepted.iter().map(|p| (&updates[p], shards[*p].len() as u64)).collect();
-        let settings = if mode == Mode::NoValidation { AggregationSettings::PLAIN } else { AggregationSettings::default() };
-        base = RoundAggregate::new(&base, &list, &settings).model();
-        if options.verbose { println!("  {mode:?} seed {seed_number} round {round}: test {:.3}", losses(&spec, &base, &data.test).1); }
-    }
-    let (l, accuracy) = losses(&spec, &base, &data.test);
-    result.accuracy = accuracy;
-    result.loss = LossChange::measure(&l, &l).unwrap().after_nats();
-    result.seconds = started.elapsed().as_secs_f64();
-    result
-}
-
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let get = |name: &str, default: &str| args.iter().position(|a| a == name).map_or(default.to_owned(), |i| args[i + 1].clone());
-    let seeds = get("--seeds", "1-10");
-    let (a, b) = seeds.split_once('-').unwrap();
-    let modes = get("--modes", "vhn");
-    let d = TrainSettings::default();
-    let mut rules = DecisionRules::default();
-    let f = |name: &str, old: Fixed| get(name, &old.to_f64().to_string()).parse().map(Fixed::round).unwrap();
-    rules.z_reject = f("--z", rules.z_reject);
-    rules.memory_reject = f("--e", rules.memory_reject);
-    rules.worst_class_reject = f("--class", rules.worst_class_reject);
-    rules.relative_limit = f("--limit", rules.relative_limit);
-    let options = Options {
-        rounds: get("--rounds", "5").parse().unwrap(), alpha: get("--alpha", "0.5").parse().unwrap(),
-        train: TrainSettings { epochs: get("--epochs", &d.epochs.to_string()).parse().unwrap(), batch_size: get("--batch", &d.batch_size.to_string()).parse().unwrap(), learning_rate: get("--lr", &d.learning_rate.to_string()).parse().unwrap(), momentum: get("--momentum", &d.momentum.to_string()).parse().unwrap() },
-        gates: GateRules::default(), rules, family: get("--family", "cnn").parse().unwrap(), verbose: args.iter().any(|a| a == "-v"),
+    let request = ImportRequest {
+        path: concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/datasets/fashion.parquet").into(),
+        name: "fashion".parse()?,
+        image_column: "image".to_owned(),
+        label_column: "label".to_owned(),
+        shape: None,
+        seed: ImportRequest::default_seed(),
     };
-    let data = load();
-    let queue = std::sync::Mutex::new((a.parse::<u64>().unwrap()..=b.parse().unwrap()).collect::<Vec<_>>());
-    queue.lock().unwrap().reverse();
-    let table = std::sync::Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| for _ in 0..2 { scope.spawn(|| loop {
-        let Some(seed) = queue.lock().unwrap().pop() else { break };
-        let mut row = BTreeMap::new();
-        for (c, mode) in [('v', Mode::Validated), ('h', Mode::HonestAlone), ('n', Mode::NoValidation), ('w', Mode::HonestValidated)] {
-            if modes.contains(c) { let r = run(&data, &options, seed, mode); println!("{seed} {mode:?} {r:?}"); row.insert(c, r); }
-        }
-        table.lock().unwrap().insert(seed, row);
-    }); });
-    println!("| seed | poisoner out | free-rider out | honest out | with PoV | honest alone | no PoV |");
-    let table = table.into_inner().unwrap();
-    let mut t = [0u32; 4];
-    for (seed, row) in &table {
-        let get = |c| row.get(&c).cloned().unwrap_or_default();
-        let v: Result_ = if row.contains_key(&'v') { get('v') } else { get('w') };
-        t[0] += v.attackers_rejected[0]; t[1] += v.attackers_rejected[1]; t[2] += v.honest_rejected; t[3] += v.honest;
-        println!("| {seed} | {} | {} | {} of {} | {:.3} | {:.3} | {:.3} |", v.attackers_rejected[0], v.attackers_rejected[1], v.honest_rejected, v.honest, v.accuracy, get('h').accuracy, get('n').accuracy);
+    let mut connection = runtime.block_on(database.connection());
+    let manifest = runtime.block_on(import(&store, &mut connection, &request, &|_| {}))?;
+    let spec = ModelSpec { family: ModelFamily::Cnn, shape: manifest.shape, classes: manifest.classes };
+    let data = Data { spec, heldout: read(&manifest.heldout)?, test: read(&manifest.test)? };
+    if is_given("--speed") {
+        let device = arguments.last().and_then(|last| last.parse().ok()).unwrap_or(DEVICE);
+        return speed(&read(&manifest.train)?, spec, device);
     }
-    println!("total {t:?}");
+
+    let range = arguments.first().map_or("1-10", String::as_str);
+    let (first, last) = range.split_once('-').ok_or("expected seeds as FIRST-LAST")?;
+    let mut casts = Vec::new();
+    for number in first.parse::<u64>()?..=last.parse()? {
+        let seed = Seed::new(number);
+        let shards =
+            runtime.block_on(partition(&store, &manifest, PARTICIPANTS, ALPHA, seed.child("partition")))?;
+        casts.push((number, Cast::draw(&seed, shards.iter().map(read).collect::<Result<_, _>>()?)));
+    }
+    table(&data, casts, is_given("--votes"))
+}
+
+/// Runs all seeds in all forms, two seeds at a time, and prints a line for each.
+fn table(data: &Data, mut casts: Vec<(u64, Cast)>, votes: bool) -> Result<(), Failure> {
+    casts.reverse();
+    let (queue, results) = (Mutex::new(casts), Mutex::new(Vec::new()));
+    let next = || queue.lock().map(|mut queue| queue.pop()).unwrap_or_default();
+    let work = || -> Result<(), Failure> {
+        while let Some((number, cast)) = next() {
+            let seed = Seed::new(number);
+            let started = Instant::now();
+            let validated = run(data, &cast, &seed, Form::Validated, votes)?;
+            let seconds = started.elapsed().as_secs_f64();
+            let honest = run(data, &cast, &seed, Form::HonestAlone, votes)?;
+            let plain = run(data, &cast, &seed, Form::PlainAverage, false)?;
+            eprintln!("seed {number}: {seconds:.0} s with PoV");
+            if let Ok(mut results) = results.lock() {
+                results.push((number, validated, honest, plain));
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| -> Result<(), Failure> {
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+    })?;
+
+    let mut results = results.into_inner().map_err(|_| "a thread panicked")?;
+    results.sort_by_key(|(number, ..)| *number);
+    println!(
+        "| seed | poison rejected | copies rejected | honest rejected | with the ten alone | PoV | ten alone | PoV off |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for (number, validated, honest, plain) in results {
+        println!(
+            "| {number} | {} | {} | {} of {} | {} of {} | {:.3} | {:.3} | {:.3} |",
+            validated.poison_rejected,
+            validated.copies_rejected,
+            validated.honest_rejected,
+            validated.honest,
+            honest.honest_rejected,
+            honest.honest,
+            validated.accuracy,
+            honest.accuracy,
+            plain.accuracy
+        );
+    }
+    Ok(())
+}
+
+impl Cast {
+    /// Two of the better half by rows misbehave, and a third of it is copied.
+    fn draw(seed: &Seed, shards: Vec<ImageBatch>) -> Self {
+        let mut candidates: Vec<usize> = (0..shards.len()).collect();
+        candidates.sort_by_key(|&place| (std::cmp::Reverse(shards[place].rows()), place));
+        candidates.truncate(PARTICIPANTS / 2);
+        let mut rng = seed.child("attackers").rng();
+        let mut draw = || candidates.swap_remove((rng.next_u64() % candidates.len() as u64) as usize);
+        let (poisoner, rider, victim) = (draw(), draw(), draw());
+        Self { shards, poisoner, rider, victim }
+    }
+
+    fn misbehaves(&self, participant: usize) -> bool {
+        participant == self.poisoner || participant == self.rider
+    }
+
+    /// What everyone sends in a round.
+    fn send(
+        &self,
+        spec: &ModelSpec,
+        base: &Parameters,
+        round: &Seed,
+        form: Form,
+    ) -> Result<Vec<Sent>, Failure> {
+        let honest = |participant: usize| {
+            let seed = round.child("train").child(&format!("participant-{:02}", participant + 1));
+            let settings = TrainSettings::default();
+            train(spec, base, &self.shards[participant], &settings, seed, DEVICE, &|_| true)
+        };
+        let mut sent = Vec::new();
+        for participant in 0..PARTICIPANTS {
+            if form == Form::HonestAlone && self.misbehaves(participant) {
+                continue;
+            }
+            let (update, late) = match participant {
+                place if place == self.poisoner => (attack::poison(&honest(participant)?.update), 0),
+                place if place == self.rider => {
+                    (attack::free_ride(&honest(self.victim)?.update, round.child("free ride")), 1_000_000)
+                }
+                _ => (honest(participant)?.update, 0),
+            };
+            let examples = self.shards[participant].rows() as u64;
+            sent.push(Sent { participant, update, examples, commitment: participant as u32 + late });
+        }
+        Ok(sent)
+    }
+}
+
+fn run(data: &Data, cast: &Cast, seed: &Seed, form: Form, votes: bool) -> Result<Tally, Failure> {
+    let mut base = Parameters::initial(&data.spec, seed.child("model"))?;
+    let mut memory = Memory::default();
+    let mut tally = Tally::default();
+    for number in 1..=ROUNDS {
+        let mut sent = cast.send(&data.spec, &base, &seed.child("round").child(&number.to_string()), form)?;
+        let settings = match form {
+            Form::PlainAverage => AggregationSettings::PLAIN,
+            Form::Validated | Form::HonestAlone => {
+                let rows = seed.child("held-out rows").child(&number.to_string());
+                let verdicts = validate(data, &base, &sent, &rows, &mut memory)?;
+                for (sent, verdict) in sent.iter().zip(&verdicts) {
+                    count(&mut tally, cast, sent.participant, form, verdict);
+                    if votes {
+                        print_votes(number, cast, sent, verdict);
+                    }
+                }
+                let mut accepted = verdicts.iter().map(|verdict| verdict.outcome == Outcome::Accepted);
+                sent.retain(|_| accepted.next().unwrap_or(false));
+                AggregationSettings::default()
+            }
+        };
+        base = RoundAggregate::new(&base, &terms(sent.iter()), &settings).model();
+    }
+    let rows = row_losses(&data.spec, &base, &data.test, DEVICE)?;
+    tally.accuracy = rows.iter().filter(|row| row.correct).count() as f64 / rows.len() as f64;
+    Ok(tally)
+}
+
+fn terms<'a>(sent: impl Iterator<Item = &'a Sent>) -> Vec<(&'a Parameters, u64)> {
+    sent.map(|sent| (&sent.update, sent.examples)).collect()
+}
+
+fn generator(role: &str, place: usize) -> GeneratorId {
+    // Padded, so that the order of ids, which decisions are in, is beside the point here.
+    GeneratorId::derive("lab", &format!("{role}-{:02}", place + 1))
+}
+
+/// Verdicts in the order of `sent`.
+fn validate(
+    data: &Data,
+    base: &Parameters,
+    sent: &[Sent],
+    seed: &Seed,
+    memory: &mut Memory,
+) -> Result<Vec<Verdict>, Failure> {
+    let digest = Digest::of("the round's model");
+    let candidates: Vec<Candidate> = sent
+        .iter()
+        .map(|sent| Candidate {
+            generator: generator("participant", sent.participant),
+            commitment: sent.commitment,
+            base: digest,
+            content: UpdateContent::Finite { norm: sent.update.norm() },
+        })
+        .collect();
+    let gates = gate(&GateRules::default(), digest, &candidates, |one, other| {
+        sent[one].update.cosine(&sent[other].update)
+    });
+    let scored: Vec<usize> = (0..sent.len()).filter(|&place| gates[place].is_none()).collect();
+    let aggregate = RoundAggregate::new(
+        base,
+        &terms(scored.iter().map(|&place| &sent[place])),
+        &AggregationSettings::default(),
+    );
+    let (with, weights) = (aggregate.model(), aggregate.effective_weights());
+
+    let order = shuffled(seed, data.heldout.rows());
+    let mut panel = Vec::new();
+    let mut reports = Vec::new();
+    for validator in 0..VALIDATORS {
+        let mut rows = order[validator * ROWS_PER_VALIDATOR..][..ROWS_PER_VALIDATOR].to_vec();
+        rows.sort_unstable();
+        let batch = some_rows(&data.heldout, &rows);
+        let losses = |model: &Parameters| -> Result<Vec<Fixed>, Failure> {
+            let rows = row_losses(&data.spec, model, &batch, DEVICE)?;
+            Ok(rows.iter().map(|row| Fixed::round(row.loss_nats.into())).collect())
+        };
+        let with = losses(&with)?;
+        let mut findings = Vec::new();
+        for (place, candidate) in candidates.iter().enumerate() {
+            let assessment = match (gates[place], scored.iter().position(|&scored| scored == place)) {
+                (Some(failure), _) => Assessment::Gated { failure },
+                (None, None) => continue,
+                (None, Some(term)) => {
+                    let without = losses(&aggregate.model_without(term))?;
+                    let score = MarginalScore::measure(&batch.labels, &without, &with)?;
+                    Assessment::Scored { weight_ppb: weight_ppb(weights[term]), score }
+                }
+            };
+            findings.push(Finding { generator: candidate.generator, update: digest, assessment });
+        }
+        let validator = generator("validator", validator);
+        panel.push(Panelist { validator, credibility_ppm: 1_000_000 });
+        reports.push(ValidatorReport { validator, base: digest, rows: digest, findings });
+    }
+    let decision = decide(&DecisionRules::default(), &panel, &reports, memory)?;
+    *memory = decision.memory;
+    let of =
+        |candidate: &Candidate| decision.verdicts.iter().find(|one| one.generator == candidate.generator);
+    candidates
+        .iter()
+        .map(|candidate| of(candidate).cloned().ok_or("an update without a verdict".into()))
+        .collect()
+}
+
+fn shuffled(seed: &Seed, length: usize) -> Vec<usize> {
+    let mut rng = seed.rng();
+    let mut order: Vec<usize> = (0..length).collect();
+    for last in (1..length).rev() {
+        order.swap(last, (rng.next_u64() % (last as u64 + 1)) as usize);
+    }
+    order
+}
+
+fn some_rows(batch: &ImageBatch, rows: &[usize]) -> ImageBatch {
+    let pixels = rows.iter().filter_map(|&row| batch.image(row)).flatten().copied();
+    let labels = rows.iter().map(|&row| batch.labels[row]);
+    ImageBatch {
+        shape: batch.shape,
+        classes: batch.classes,
+        pixels: pixels.collect(),
+        labels: labels.collect(),
+    }
+}
+
+fn count(tally: &mut Tally, cast: &Cast, participant: usize, form: Form, verdict: &Verdict) {
+    let rejected = u32::from(verdict.outcome != Outcome::Accepted);
+    match participant {
+        place if form == Form::Validated && place == cast.poisoner => tally.poison_rejected += rejected,
+        place if form == Form::Validated && place == cast.rider => tally.copies_rejected += rejected,
+        _ => {
+            tally.honest += 1;
+            tally.honest_rejected += rejected;
+        }
+    }
+}
+
+fn print_votes(round: u32, cast: &Cast, sent: &Sent, verdict: &Verdict) {
+    let mark = if cast.misbehaves(sent.participant) { '*' } else { ' ' };
+    let votes = verdict.votes.iter().filter_map(|vote| vote.measure).map(|measure| {
+        let [z, relative, memory, class] =
+            [measure.z, measure.relative, measure.memory, measure.worst_class].map(|value| value.to_f64());
+        format!("z {z:5.1} relative {relative:5.1} memory {memory:5.1} class {class:5.1}")
+    });
+    println!(
+        "round {round} participant {:2}{mark} rows {:4} norm {:5.2}: {} [{}]",
+        sent.participant + 1,
+        sent.examples,
+        sent.update.norm(),
+        verdict.outcome.name(),
+        votes.collect::<Vec<_>>().join(" | ")
+    );
+}
+
+/// Images a second on a device: 100 steps of training, and the evaluation of the same rows, by the clock.
+fn speed(train_rows: &ImageBatch, spec: ModelSpec, device: ComputeDevice) -> Result<(), Failure> {
+    let settings = TrainSettings { epochs: 1, ..TrainSettings::default() };
+    let batch = some_rows(train_rows, &(0..100 * settings.batch_size as usize).collect::<Vec<_>>());
+    for family in [ModelFamily::Cnn, ModelFamily::Mlp] {
+        let spec = ModelSpec { family, ..spec };
+        let base = Parameters::initial(&spec, Seed::new(1))?;
+        // Once unmeasured: a GPU compiles its kernels first.
+        for measured in [false, true] {
+            let started = Instant::now();
+            let outcome = train(&spec, &base, &batch, &settings, Seed::new(1), device, &|_| true)?;
+            let trained = batch.rows() as f64 / started.elapsed().as_secs_f64();
+            let started = Instant::now();
+            row_losses(&spec, &base, &batch, device)?;
+            let evaluated = batch.rows() as f64 / started.elapsed().as_secs_f64();
+            if measured {
+                println!(
+                    "{family} on {device}: {} parameters, 100 steps of {}: loss {:.4} to {:.4}; images a second: \
+                     {trained:.0} trained, {evaluated:.0} evaluated",
+                    spec.parameter_count(),
+                    settings.batch_size,
+                    outcome.first_loss_nats,
+                    outcome.last_loss_nats
+                );
+            }
+        }
+    }
+    Ok(())
 }

@@ -96,7 +96,7 @@ pub enum LearningError {
     NoRows,
     /// Settings that no training can follow.
     #[error(
-        "training needs at least one epoch, a batch of at least one, a positive rate and a momentum in 0..1"
+        "training needs an epoch, a batch of at least one row, positive finite sizes and a momentum in 0..1"
     )]
     ImpossibleSettings,
     /// A loss that is no longer a number.

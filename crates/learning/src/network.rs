@@ -67,6 +67,14 @@ impl Weights {
         Self(self.0.into_iter().zip(other.0).map(|(a, b)| with(a, b)).collect())
     }
 
+    /// All tensors scaled so that together they are no longer than `norm_max`; stays on the device.
+    pub fn shortened(self, norm_max: f32) -> Self {
+        let squares = self.0.iter().map(|tensor| tensor.clone().powi_scalar(2).sum());
+        let Some(total) = squares.reduce(|sum, square| sum + square) else { return self };
+        let factor = total.sqrt().clamp_min(norm_max).recip().mul_scalar(norm_max);
+        Self(self.0.into_iter().map(|tensor| tensor * factor.clone()).collect())
+    }
+
     fn tensor<const D: usize>(&self, index: usize, dims: [usize; D]) -> Tensor<D> {
         self.0[index].clone().reshape(dims)
     }

@@ -22,19 +22,24 @@ pub struct TrainSettings {
     pub learning_rate: f32,
     /// Share of the previous step's velocity that is kept, from 0 up to but not including 1.
     pub momentum: f32,
+    /// Longest gradient that a step follows; a longer one is shortened to it (arXiv 1211.5063).
+    ///
+    /// It keeps a training finite that starts from a model which somebody has ruined.
+    pub gradient_norm_max: f32,
 }
 
 impl Default for TrainSettings {
     fn default() -> Self {
-        Self { epochs: 2, batch_size: 32, learning_rate: 0.05, momentum: 0.9 }
+        Self { epochs: 2, batch_size: 32, learning_rate: 0.05, momentum: 0.9, gradient_norm_max: 3.0 }
     }
 }
 
 impl TrainSettings {
     fn check(&self) -> Result<(), LearningError> {
-        let rate_is_usable = self.learning_rate.is_finite() && self.learning_rate > 0.0;
+        let usable = |size: f32| size.is_finite() && size > 0.0;
+        let sizes_are_usable = usable(self.learning_rate) && usable(self.gradient_norm_max);
         let counts_are_usable = self.epochs > 0 && self.batch_size > 0;
-        if rate_is_usable && counts_are_usable && (0.0..1.0).contains(&self.momentum) {
+        if sizes_are_usable && counts_are_usable && (0.0..1.0).contains(&self.momentum) {
             Ok(())
         } else {
             Err(LearningError::ImpossibleSettings)
@@ -114,6 +119,7 @@ fn descend(
             if !loss_nats.is_finite() {
                 return Err(LearningError::Diverged { step: progress.step, loss: loss_nats });
             }
+            let gradient = gradient.shortened(settings.gradient_norm_max);
             let pushed = match velocity {
                 None => gradient,
                 Some(old) => old.combine(gradient, |old, new| old.mul_scalar(settings.momentum) + new),

@@ -44,7 +44,7 @@ impl Default for DecisionRules {
             z_reject: Fixed::from_units(-2 << 20),
             memory_reject: Fixed::round(-2.2),
             relative_limit: Fixed::from_units(8 << 20),
-            worst_class_reject: Fixed::from_units(-64 << 20),
+            worst_class_reject: Fixed::from_units(-12 << 20),
             class_rows_min: 20,
             peers_min: 4,
             spread_min_nanonats: 100_000,
