@@ -308,7 +308,6 @@ create function queue.claim(p_pool smallint, p_worker uuid, p_count integer, p_a
 returns table (task_id bigint, attempt_id bigint, priority smallint, seq bigint)
 language plpgsql volatile as $$
 declare
-    v_priority smallint;
     v_claimed integer;
     v_left integer := p_count;
     v_base bigint := queue.random_attempt_base();
@@ -331,7 +330,7 @@ begin
             select t.task_id, v_base + row_number() over (order by t.seq), p_worker from taken t
             returning l.task_id, l.attempt_id
         )
-        select l.task_id, l.attempt_id, v_priority, t.seq from leased l join taken t using (task_id);
+        select l.task_id, l.attempt_id, v_priority::smallint, t.seq from leased l join taken t using (task_id);
         get diagnostics v_claimed = row_count;
         v_left := v_left - v_claimed;
         v_base := v_base + v_claimed;

@@ -1,0 +1,13 @@
+//! The queue's laws, tried against a real PostgreSQL.
+
+// Helpers of tests fail like tests.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod bench;
+mod claims;
+mod countdown;
+mod expansions;
+mod outcomes;
+mod runs;
+mod sub_runs;
+mod workers;
