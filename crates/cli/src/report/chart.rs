@@ -6,12 +6,12 @@ use super::markup::{each, escape};
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 312.0;
 /// The plot's edges. What is left of it holds the ticks' labels, what is below it the rounds.
-const LEFT: f64 = 38.0;
+const LEFT: f64 = 44.0;
 const RIGHT: f64 = WIDTH - 8.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = HEIGHT - 34.0;
 /// Room on both sides of the first and last point, so that their labels stay clear of the axis.
-const INSET: f64 = 26.0;
+const INSET: f64 = 24.0;
 /// From a point to the baseline of its label, above and below.
 const LABEL_RISE: f64 = 11.0;
 const LABEL_DROP: f64 = 20.0;
@@ -150,7 +150,7 @@ fn above(places: &[Option<(f64, f64)>], index: usize) -> bool {
         .collect();
     // Down the page is a larger y. A straight line has its labels above.
     around.is_empty()
-        || own + LABEL_DROP > BOTTOM
+        || own + LABEL_DROP + 6.0 > BOTTOM
         || own <= around.iter().sum::<f64>() / around.len() as f64 + 0.5
 }
 

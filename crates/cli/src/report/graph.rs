@@ -6,7 +6,7 @@ use super::markup::{each, escape};
 use super::{RunGraph, StepNode};
 
 /// Around the drawing, so that strokes are not cut.
-const MARGIN: f64 = 2.0;
+const MARGIN: f64 = 1.0;
 /// Inside a box, left and right.
 const PADDING: f64 = 12.0;
 /// What the sign of the state takes beside the name.
@@ -14,7 +14,7 @@ const SIGN: f64 = 22.0;
 /// A box is never narrower.
 const WIDTH_MIN: f64 = 92.0;
 /// Text longer than this many characters is cut; the tooltip has it all.
-const TEXT_MAX: usize = 26;
+const TEXT_MAX: usize = 30;
 /// The average width of a character, in parts of the font's size: a little generous, since fonts differ.
 const CHARACTER_WIDTH: f64 = 0.56;
 const NAME_SIZE: f64 = 14.0;

@@ -129,7 +129,7 @@ pub fn reasons(report: &DemoReport) -> String {
     format!(r#"<dl class="reasons">{entries}</dl>"#)
 }
 
-/// Numbers in order, neighbours drawn together: `1–3, 5`.
+/// Numbers in order, neighbours drawn together: `1–3, 5`. A range does not break at the end of a line.
 fn ranges(numbers: &[u32]) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for &number in numbers {
@@ -140,7 +140,11 @@ fn ranges(numbers: &[u32]) -> String {
     }
     let written: Vec<String> = runs
         .into_iter()
-        .map(|(start, end)| if start == end { start.to_string() } else { format!("{start}–{end}") })
+        .map(
+            |(start, end)| {
+                if start == end { start.to_string() } else { format!("{start}\u{2060}–\u{2060}{end}") }
+            },
+        )
         .collect();
     written.join(", ")
 }

@@ -11,8 +11,12 @@ pub fn rewards(report: &DemoReport) -> String {
     }
     let settlement = &report.settlement;
     let amounts = report.rewards.iter().map(|line| line.amount.as_str()).chain([settlement.paid.as_str()]);
-    let column =
-        Column { decimals: settlement.decimals, width: fraction_width(amounts, settlement.decimals) };
+    let largest = report.rewards.iter().filter_map(|line| for_the_eye(&line.amount)).fold(0.0, f64::max);
+    let column = Column {
+        decimals: settlement.decimals,
+        width: fraction_width(amounts, settlement.decimals),
+        largest,
+    };
     let points: i64 = report.rewards.iter().fold(0, |sum, line| sum.saturating_add(line.points));
     format!(
         r#"<table class="records rewards" role="table" aria-labelledby="rewards"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Participant</th><th scope="col" role="columnheader">Owner</th><th scope="col" role="columnheader" class="number">Points</th><th scope="col" role="columnheader" class="number">Share</th><th scope="col" role="columnheader" class="number">{asset}, and base units</th></tr></thead>
@@ -31,6 +35,7 @@ pub fn rewards(report: &DemoReport) -> String {
 struct Column {
     decimals: u8,
     width: usize,
+    largest: f64,
 }
 
 impl Column {
@@ -50,26 +55,27 @@ fn reward(line: &RewardLine, settlement: &SettlementLine, column: &Column) -> St
         names = each(&line.names, |name| format!("<span>{}</span> ", escape(name))),
         owner = escape(&line.owner),
         points = signed(line.points),
-        share = share(&line.amount, &settlement.paid),
+        share = share(&line.amount, &settlement.paid, column.largest),
         asset = escape(&settlement.asset),
         amount = column.amount(&line.amount),
     )
 }
 
-/// A share for the eye; the exact amount stands beside it.
-fn share(amount: &str, of: &str) -> String {
-    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    match (number(amount), number(of)) {
-        (Some(part), Some(whole)) if whole > 0.0 => {
-            let fraction = (part / whole).min(1.0);
-            format!(
-                r#"{}<span class="bar" aria-hidden="true"><span style="width:{:.1}%"></span></span>"#,
-                percent(fraction),
-                fraction * 100.0
-            )
-        }
+/// A share for the eye, and a bar that compares it with the largest; the exact amount stands beside it.
+fn share(amount: &str, paid: &str, largest: f64) -> String {
+    match (for_the_eye(amount), for_the_eye(paid)) {
+        (Some(part), Some(whole)) if whole > 0.0 => format!(
+            r#"{}<span class="bar" aria-hidden="true"><span style="width:{:.1}%"></span></span>"#,
+            percent(part / whole),
+            if largest > 0.0 { part / largest * 100.0 } else { 0.0 }
+        ),
         _ => "–".to_owned(),
     }
+}
+
+/// About how much an amount is: enough to draw it, never to compute with it.
+fn for_the_eye(base_units: &str) -> Option<f64> {
+    base_units.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
 
 /// The epoch's books, in a list.
