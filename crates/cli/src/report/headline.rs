@@ -64,6 +64,11 @@ pub fn is_attacker(participant: &ParticipantLine) -> bool {
     participant.role != "honest"
 }
 
+/// Whether updates were validated before they entered the model.
+pub fn is_validated(report: &DemoReport) -> bool {
+    !report.variant.ends_with("without PoV")
+}
+
 /// The top of the page.
 pub fn render(report: &DemoReport) -> String {
     let tally = Tally::of(report);
@@ -143,12 +148,10 @@ fn lede(report: &DemoReport) -> String {
         Some((last, others)) => format!(" In this simulation {} and {last}.", others.join(", ")),
         None => String::new(),
     };
-    let validated = match report.variant.as_str() {
-        "with PoV" => {
-            " Proof of Validation measured every update on held-out images before it could enter the model."
-        }
-        "without PoV" => " Proof of Validation was switched off: every update was averaged into the model.",
-        _ => "",
+    let validated = if is_validated(report) {
+        " Proof of Validation measured every update on held-out images before it could enter the model."
+    } else {
+        " Proof of Validation was switched off: every update was averaged into the model."
     };
     format!("{learned}{simulated}{validated}")
 }

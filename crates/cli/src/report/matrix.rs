@@ -1,7 +1,7 @@
 //! Who was accepted in which round, and the reasons in words.
 
 use super::figures::{count, loss, percent};
-use super::headline::is_attacker;
+use super::headline::{is_attacker, is_validated};
 use super::markup::{each, escape, mark};
 use super::{DemoReport, RoundLine};
 
@@ -60,12 +60,14 @@ pub fn render(report: &DemoReport) -> String {
         table(report)
     };
     format!(
-        r#"<figure class="matrix{wide}"><figcaption><h3>Proof of Validation, by round</h3><p class="key">{} accepted {} rejected {} no update</p></figcaption>
+        r#"<figure class="matrix{wide}"><figcaption><h3>{title}</h3><p class="key">{} accepted {} rejected {} no update</p></figcaption>
 {body}</figure>
 "#,
         mark("yes", "Sign for"),
         mark("no", "Sign for"),
-        mark("idle", "Sign for")
+        mark("idle", "Sign for"),
+        title =
+            if is_validated(report) { "Proof of Validation, by round" } else { "Updates averaged, by round" },
     )
 }
 

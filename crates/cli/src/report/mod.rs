@@ -24,7 +24,7 @@ pub use page::render;
 pub struct DemoReport {
     /// The seed of every random draw.
     pub seed: u64,
-    /// `with PoV`, `without PoV` or `honest participants only`.
+    /// `with PoV`, `without PoV`, `honest participants only` or `honest participants only, without PoV`.
     pub variant: String,
     /// The command line that makes this report again.
     pub command: String,

@@ -52,7 +52,11 @@ fn reward(line: &RewardLine, settlement: &SettlementLine, column: &Column) -> St
     format!(
         r#"<tr role="row"><th scope="row" role="rowheader">{names}</th><td role="cell" data-label="Owner"><code>{owner}</code></td><td role="cell" data-label="Points" class="number">{points}</td><td role="cell" data-label="Share" class="number">{share}</td><td role="cell" data-label="{asset}" class="number">{amount}</td></tr>
 "#,
-        names = each(&line.names, |name| format!("<span>{}</span> ", escape(name))),
+        names = if line.names.is_empty() {
+            "–".to_owned()
+        } else {
+            each(&line.names, |name| format!("<span>{}</span> ", escape(name)))
+        },
         owner = escape(&line.owner),
         points = signed(line.points),
         share = share(&line.amount, &settlement.paid, column.largest),

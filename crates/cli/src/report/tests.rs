@@ -123,6 +123,7 @@ fn every_text_is_escaped() {
     report.rounds[0].rejected = vec![(format!("{HOSTILE}2"), hostile())];
     report.rewards[0].names = vec![hostile()];
     report.rewards[0].owner = hostile();
+    report.rewards[1].names.clear();
     report.rewards[0].amount = hostile();
     let settlement = &mut report.settlement;
     for text in [
@@ -195,6 +196,7 @@ fn without_validation_the_headline_says_that_nobody_was_stopped() {
     let html = check(&report);
     assert!(html.contains("None of the attackers’ 10\u{a0}updates was stopped."));
     assert!(html.contains("No update was rejected."));
+    assert!(html.contains("was switched off") && html.contains("Updates averaged, by round"));
     report.participants.retain(|one| one.role == "honest");
     report.variant = "honest participants only".to_owned();
     assert!(check(&report).contains("No attackers took part."));
