@@ -1,5 +1,7 @@
 //! Aggregation: exact against a plain sum, bounded per participant, and what attackers make of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 use rand::Rng;
 use tale_learning::*;

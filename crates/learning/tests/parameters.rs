@@ -1,5 +1,7 @@
 //! Parameters as bytes: exact both ways, and no bytes from outside do harm.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tale_learning::*;
 use tale_primitives::{Digest, Seed};

@@ -1,5 +1,7 @@
 //! Training and evaluation: any picture, any number of classes, the same bytes every time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use proptest::prelude::*;
 use rand::Rng;
 use tale_learning::*;

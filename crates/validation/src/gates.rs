@@ -49,7 +49,7 @@ impl Default for GateRules {
     fn default() -> Self {
         Self {
             norm_min_over_median_ppm: 10_000,
-            norm_max_over_median_ppm: 20_000_000,
+            norm_max_over_median_ppm: 10_000_000,
             copy_cosine_ppm: 980_000,
         }
     }

@@ -1,5 +1,7 @@
 //! The evidence tables: what is recorded comes back, once, and cannot be replaced.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use tale_primitives::{Digest, GeneratorId, UtcDay};

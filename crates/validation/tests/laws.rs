@@ -1,5 +1,7 @@
 //! Laws of the protocol: they hold for all inputs, whatever the thresholds.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use proptest::{collection::vec, prelude::*, sample::Index};
 use tale_primitives::{Digest, GeneratorId};
 use tale_validation::*;
