@@ -1,0 +1,10 @@
+//! A worker with kinds of its own, against a real database and a local store.
+
+// Helpers of tests fail like tests.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod effects;
+mod faults;
+mod kinds;
+mod outcomes;
+mod plant;
