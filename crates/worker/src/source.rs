@@ -56,11 +56,14 @@ impl Backend for ClaimedTasks {
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Task<Assignment>, Infallible>>> {
-        self.assignments
-            .poll_recv(context)
-            .map(|next| next.map(|assignment| Ok(TaskBuilder::new(assignment).build())))
+        let next = self.assignments.poll_recv(context);
+        if let Poll::Ready(None) = next {
+            // without more to come the worker would wait for its next task for ever; it finishes what runs
+            let _ = worker.stop();
+        }
+        next.map(|next| next.map(|assignment| Ok(TaskBuilder::new(assignment).build())))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {

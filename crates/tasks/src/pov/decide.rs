@@ -113,8 +113,11 @@ fn summarise(
         match verdict_of(update) {
             Some(Outcome::Accepted) => decided.accepted.push(update.id),
             Some(outcome) => {
-                context.log(format!("{}: {outcome}", update.name));
-                let reason = outcome.reason().unwrap_or_default();
+                // people know generators by name
+                let reason = updates.iter().fold(outcome.reason().unwrap_or_default(), |reason, other| {
+                    reason.replace(&other.id.to_string(), &other.name)
+                });
+                context.log(format!("{}: {}: {reason}", update.name, outcome.name()));
                 decided.rejected.push(RejectedUpdate { id: update.id, name: update.name.clone(), reason });
             }
             None => decided.rejected.push(RejectedUpdate {
