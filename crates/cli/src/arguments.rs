@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 
 use crate::{commands, output::Format};
 
@@ -18,6 +18,52 @@ pub struct Arguments {
     pub command: Command,
 }
 
+/// The id of `--output table|json`.
+const FORMAT: &str = "format";
+
+/// The whole command line, as it is parsed and completed.
+pub fn command() -> clap::Command {
+    with_format(Arguments::command())
+}
+
+/// Gives `--output table|json` to every command below that has no `--output` of its own.
+fn with_format(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|command| {
+        let command = with_format(command);
+        if command.get_arguments().any(|argument| argument.get_long() == Some("output")) {
+            return command;
+        }
+        command.arg(
+            Arg::new(FORMAT)
+                .long("output")
+                .value_name("FORMAT")
+                .value_parser(value_parser!(Format))
+                .help("Tables for people, or one JSON document for programs"),
+        )
+    })
+}
+
+/// The format that was asked for nearest to the command's end.
+fn format_of(matches: &ArgMatches) -> Option<Format> {
+    let below = matches.subcommand().and_then(|(_, matches)| format_of(matches));
+    below.or_else(|| matches.try_get_one(FORMAT).ok().flatten().copied())
+}
+
+impl Arguments {
+    /// Reads the command line of this process, and ends the process where it is wrong or asks for help.
+    pub fn read() -> Self {
+        let mut command = command();
+        let matches = command.get_matches_mut();
+        match Self::from_arg_matches(&matches) {
+            Ok(mut arguments) => {
+                arguments.global.output = format_of(&matches).unwrap_or(arguments.global.output);
+                arguments
+            }
+            Err(error) => error.format(&mut command).exit(),
+        }
+    }
+}
+
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
@@ -31,7 +77,8 @@ pub struct Global {
     #[arg(long, global = true, value_name = "URL", env = "TALE_STORE")]
     pub store: Option<String>,
     /// Tables for people, or one JSON document for programs.
-    #[arg(long, global = true, value_enum, default_value_t)]
+    // not `global`: `claims tree --output FILE` is another thing; [`command`] adds it to every other command
+    #[arg(id = FORMAT, long = "output", value_name = "FORMAT", value_enum, default_value_t)]
     pub output: Format,
     /// Logs on standard error: once for the course of events, twice for details.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -59,4 +106,22 @@ pub enum Command {
     Logs(commands::logs::Logs),
     /// Lists the live workers.
     Workers(commands::workers::Workers),
+    /// Checks, plans and lists pipelines; runs nothing.
+    Pipeline(commands::pipeline::Pipeline),
+    /// Lists the task kinds that pipelines may use, or prints the schemas of one.
+    Kinds(commands::kinds::Kinds),
+    /// Imports, lists and shows data sets of labelled images.
+    Dataset(commands::dataset::Dataset),
+    /// Shows decisions of Proof of Validation and their evidence.
+    Pov(commands::pov::Pov),
+    /// Shows settlement epochs: UTC days, their pools, rewards and roots.
+    Epoch(commands::epoch::Epoch),
+    /// Reads and audits the double-entry ledger.
+    Ledger(commands::ledger::Ledger),
+    /// Builds claims trees, proves claims and verifies trees.
+    Claims(commands::claims::Claims),
+    /// Checks what this machine has, and says what to do where something is missing.
+    Doctor(commands::doctor::Doctor),
+    /// Prints a script that lets a shell complete the commands.
+    Completions(commands::completions::Completions),
 }

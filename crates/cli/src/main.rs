@@ -1,5 +1,6 @@
 //! The `tale` binary: parses the command line, wires the crates together, and turns errors into words and exit codes.
 
+mod amounts;
 mod arguments;
 mod commands;
 mod engine;
@@ -13,12 +14,10 @@ mod report;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::{arguments::Arguments, failure::Failure};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
     output::start_tracing(arguments.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

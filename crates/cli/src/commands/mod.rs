@@ -1,8 +1,17 @@
 //! One file per command.
 
 pub mod apply;
+pub mod claims;
+pub mod completions;
+pub mod dataset;
 pub mod demo;
+pub mod doctor;
+pub mod epoch;
+pub mod kinds;
+pub mod ledger;
 pub mod logs;
+pub mod pipeline;
+pub mod pov;
 pub mod run;
 pub mod runs;
 pub mod show;
@@ -30,5 +39,14 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
         Command::Workers(command) => command.run(global).await,
+        Command::Pipeline(command) => command.run(global).await,
+        Command::Kinds(command) => command.run(global).await,
+        Command::Dataset(command) => command.run(global).await,
+        Command::Pov(command) => command.run(global).await,
+        Command::Epoch(command) => command.run(global).await,
+        Command::Ledger(command) => command.run(global).await,
+        Command::Claims(command) => command.run(global).await,
+        Command::Doctor(command) => command.run(global).await,
+        Command::Completions(command) => command.run(global).await,
     }
 }

@@ -175,7 +175,7 @@ pub fn read_params(spec: &PipelineSpec, texts: &[String]) -> Result<Map<String, 
             return Err(Failure::new(format!("{text:?} is not a parameter")).code(UNUSABLE).help("expected KEY=VALUE"));
         };
         let value = parse_param_text(spec, key, value).map_err(|problem| {
-            let failure = Failure::new(problem.message).code(UNUSABLE);
+            let failure = Failure::new(problem.to_string()).code(UNUSABLE);
             match problem.help {
                 Some(help) => failure.help(help),
                 None => failure,
