@@ -48,6 +48,7 @@ struct Data {
 
 /// What each participant has, and who misbehaves (places in the list of participants).
 struct Cast {
+    seed: u64,
     shards: Vec<ImageBatch>,
     poisoner: usize,
     rider: usize,
@@ -104,27 +105,26 @@ fn main() -> Result<(), Failure> {
         let seed = Seed::new(number);
         let shards =
             runtime.block_on(partition(&store, &manifest, PARTICIPANTS, ALPHA, seed.child("partition")))?;
-        casts.push((number, Cast::draw(&seed, shards.iter().map(read).collect::<Result<_, _>>()?)));
+        casts.push(Cast::draw(number, shards.iter().map(read).collect::<Result<_, _>>()?));
     }
     table(&data, casts, is_given("--votes"))
 }
 
 /// Runs all seeds in all forms, two seeds at a time, and prints a line for each.
-fn table(data: &Data, mut casts: Vec<(u64, Cast)>, votes: bool) -> Result<(), Failure> {
+fn table(data: &Data, mut casts: Vec<Cast>, votes: bool) -> Result<(), Failure> {
     casts.reverse();
     let (queue, results) = (Mutex::new(casts), Mutex::new(Vec::new()));
     let next = || queue.lock().map(|mut queue| queue.pop()).unwrap_or_default();
     let work = || -> Result<(), Failure> {
-        while let Some((number, cast)) = next() {
-            let seed = Seed::new(number);
+        while let Some(cast) = next() {
             let started = Instant::now();
-            let validated = run(data, &cast, &seed, Form::Validated, votes)?;
+            let validated = run(data, &cast, Form::Validated, votes)?;
             let seconds = started.elapsed().as_secs_f64();
-            let honest = run(data, &cast, &seed, Form::HonestAlone, votes)?;
-            let plain = run(data, &cast, &seed, Form::PlainAverage, false)?;
-            eprintln!("seed {number}: {seconds:.0} s with PoV");
+            let honest = run(data, &cast, Form::HonestAlone, false)?;
+            let plain = run(data, &cast, Form::PlainAverage, false)?;
+            eprintln!("seed {}: {seconds:.0} s with PoV", cast.seed);
             if let Ok(mut results) = results.lock() {
-                results.push((number, validated, honest, plain));
+                results.push((cast.seed, validated, honest, plain));
             }
         }
         Ok(())
@@ -159,14 +159,14 @@ fn table(data: &Data, mut casts: Vec<(u64, Cast)>, votes: bool) -> Result<(), Fa
 
 impl Cast {
     /// Two of the better half by rows misbehave, and a third of it is copied.
-    fn draw(seed: &Seed, shards: Vec<ImageBatch>) -> Self {
+    fn draw(seed: u64, shards: Vec<ImageBatch>) -> Self {
         let mut candidates: Vec<usize> = (0..shards.len()).collect();
         candidates.sort_by_key(|&place| (std::cmp::Reverse(shards[place].rows()), place));
         candidates.truncate(PARTICIPANTS / 2);
-        let mut rng = seed.child("attackers").rng();
+        let mut rng = Seed::new(seed).child("attackers").rng();
         let mut draw = || candidates.swap_remove((rng.next_u64() % candidates.len() as u64) as usize);
         let (poisoner, rider, victim) = (draw(), draw(), draw());
-        Self { shards, poisoner, rider, victim }
+        Self { seed, shards, poisoner, rider, victim }
     }
 
     fn misbehaves(&self, participant: usize) -> bool {
@@ -205,7 +205,8 @@ impl Cast {
     }
 }
 
-fn run(data: &Data, cast: &Cast, seed: &Seed, form: Form, votes: bool) -> Result<Tally, Failure> {
+fn run(data: &Data, cast: &Cast, form: Form, votes: bool) -> Result<Tally, Failure> {
+    let seed = Seed::new(cast.seed);
     let mut base = Parameters::initial(&data.spec, seed.child("model"))?;
     let mut memory = Memory::default();
     let mut tally = Tally::default();
@@ -344,14 +345,19 @@ fn count(tally: &mut Tally, cast: &Cast, participant: usize, form: Form, verdict
 }
 
 fn print_votes(round: u32, cast: &Cast, sent: &Sent, verdict: &Verdict) {
-    let mark = if cast.misbehaves(sent.participant) { '*' } else { ' ' };
+    let mark = match sent.participant {
+        place if place == cast.poisoner => 'P',
+        place if place == cast.rider => 'F',
+        _ => ' ',
+    };
     let votes = verdict.votes.iter().filter_map(|vote| vote.measure).map(|measure| {
         let [z, relative, memory, class] =
             [measure.z, measure.relative, measure.memory, measure.worst_class].map(|value| value.to_f64());
         format!("z {z:5.1} relative {relative:5.1} memory {memory:5.1} class {class:5.1}")
     });
     println!(
-        "round {round} participant {:2}{mark} rows {:4} norm {:5.2}: {} [{}]",
+        "seed {} round {round} participant {:2}{mark} rows {:4} norm {:5.2}: {} [{}]",
+        cast.seed,
         sent.participant + 1,
         sent.examples,
         sent.update.norm(),
