@@ -81,6 +81,17 @@ impl Installation {
         Ok(self.database.acquire().await?)
     }
 
+    /// Starts the embedded database again where it has died; says whether that was so.
+    pub async fn revive(&mut self) -> Result<bool, Failure> {
+        match &mut self.cluster {
+            Some(cluster) if !cluster.is_running() => {
+                cluster.restart().await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Closes the connections, and stops the database where this process runs it.
     pub async fn close(self) -> Result<(), Failure> {
         let waited = tokio::time::timeout(std::time::Duration::from_secs(5), self.database.close()).await;

@@ -22,7 +22,7 @@ pub enum Format {
 /// Logs go to standard error, so that standard output holds results alone.
 pub fn start_tracing(verbose: u8) {
     let usual = match verbose {
-        0 => "error",
+        0 => "warn",
         1 => "tale=info,warn",
         2 => "tale=debug,info",
         _ => "trace",

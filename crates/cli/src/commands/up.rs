@@ -29,11 +29,14 @@ pub struct Up {
     pipelines: Option<PathBuf>,
 }
 
+/// How often `tale up` looks whether its database is alive.
+const WATCH: Duration = Duration::from_secs(1);
+
 impl Up {
     /// Runs until a signal.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
-        let installation = tokio::select! {
+        let mut installation = tokio::select! {
             installation = Installation::own(global, "tale up") => installation?,
             () = stop.cancelled() => return Err(interrupt::failure("nothing had been started yet")),
         };
@@ -54,7 +57,16 @@ impl Up {
             self.pool,
             installation.store.url()
         );
-        stop.cancelled().await;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(WATCH) => {
+                    if installation.revive().await? {
+                        eprintln!("the database had died and was started again");
+                    }
+                }
+            }
+        }
         eprintln!("stopping: running tasks may finish within 10 s; Ctrl-C again ends at once");
         engine.stop().await?;
         installation.close().await?;
