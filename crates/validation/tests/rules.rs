@@ -12,7 +12,7 @@ fn generator(number: usize) -> GeneratorId {
 /// The score of an update that gains so much on rows of class 0 and of class 1, with a little noise.
 fn score([first, second]: [f64; 2]) -> MarginalScore {
     let labels: Vec<u32> = (0..200).map(|row| row % 2).collect();
-    let gain = |row: u32| if row % 2 == 0 { first } else { second };
+    let gain = |row: u32| if row.is_multiple_of(2) { first } else { second };
     let without: Vec<Fixed> =
         (0..200).map(|row| Fixed::round(3.0 + gain(row) + 0.001 * f64::from(row % 7) - 0.003)).collect();
     MarginalScore::measure(&labels, &without, &[Fixed::round(3.0); 200]).unwrap()
