@@ -1,0 +1,176 @@
+//! Schedulers and one worker over a database of their own.
+
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgConnection;
+use tale_pipeline::{KindCatalog, KindDescription, Source, check};
+use tale_primitives::RunId;
+use tale_queue::{Priority, RunReport, RunState, Wake, apply_pipeline, run_report};
+use tale_scheduler::{Scheduler, SchedulerSettings, Trigger, start};
+use tale_storage::Store;
+use tale_testkit::TestDatabase;
+use tale_worker::{Completion, Kind, KindRegistry, TaskContext, TaskError, Worker, WorkerSettings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for a busy machine, short enough for a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Engine {
+    database: TestDatabase,
+    _directory: tempfile::TempDir,
+    wake: Wake,
+    stop: CancellationToken,
+    running: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    pub async fn set_up(schedulers: usize) -> Self {
+        let database = TestDatabase::create().await;
+        let directory = tale_testkit::tempdir();
+        let wake = Wake::start(database.pool().clone());
+        let stop = CancellationToken::new();
+        let worker = Worker {
+            database: database.pool().clone(),
+            store: Store::open(&format!("file://{}", directory.path().display())).unwrap(),
+            kinds: kinds(),
+            settings: WorkerSettings { grace: Duration::from_secs(1), ..WorkerSettings::new("cpu", 4) },
+            wake: wake.clone(),
+        };
+        let token = stop.clone();
+        let mut running = vec![tokio::spawn(async move { worker.run(token).await.unwrap() })];
+        for _ in 0..schedulers {
+            let scheduler = Scheduler {
+                database: database.pool().clone(),
+                settings: SchedulerSettings::default(),
+                wake: wake.clone(),
+            };
+            running.push(tokio::spawn(scheduler.run(stop.clone())));
+        }
+        Self { database, _directory: directory, wake, stop, running }
+    }
+
+    pub async fn connection(&self) -> PgConnection {
+        self.database.connection().await
+    }
+
+    /// Checks a pipeline and makes it known.
+    pub async fn apply(&self, text: &str) {
+        let source = Source { name: "test.yaml".to_owned(), text: text.to_owned() };
+        let spec = check(&source, &catalog(), None).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let (digest, json) = (spec.digest().unwrap(), spec.to_json().unwrap());
+        apply_pipeline(&mut self.connection().await, spec.name.as_str(), digest, &json).await.unwrap();
+    }
+
+    pub async fn start(&self, pipeline: &str, params: Value) -> RunId {
+        let trigger = Trigger {
+            pipeline: pipeline.to_owned(),
+            params: params.as_object().unwrap().clone(),
+            dedup_key: None,
+            logical_date: "2026-11-23".parse().unwrap(),
+            priority: Priority::Normal,
+            started_by: "a test".to_owned(),
+        };
+        let mut transaction = self.database.pool().begin().await.unwrap();
+        let started = start(&mut transaction, trigger).await.unwrap();
+        transaction.commit().await.unwrap();
+        self.wake.tell();
+        started.run
+    }
+
+    pub async fn end_of(&self, run: RunId) -> RunReport {
+        let started = Instant::now();
+        loop {
+            let report = run_report(&mut self.connection().await, run).await.unwrap();
+            if report.state != RunState::Running {
+                return report;
+            }
+            assert!(started.elapsed() < PATIENCE, "the run does not end: {report:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for running in self.running {
+            tokio::time::timeout(PATIENCE, running).await.expect("it stops").expect("it does not panic");
+        }
+    }
+}
+
+fn catalog() -> KindCatalog {
+    KindCatalog::new(kinds().schemas().into_iter().map(|kind| KindDescription {
+        name: kind.name,
+        summary: kind.summary,
+        arguments: kind.arguments,
+        outputs: kind.outputs,
+        pool: None,
+    }))
+}
+
+fn kinds() -> KindRegistry {
+    KindRegistry::default().with::<Echo>().with::<Range>().with::<Flaky>()
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Anything {
+    value: Value,
+}
+
+struct Echo;
+
+impl Kind for Echo {
+    const NAME: &'static str = "test.echo";
+    const SUMMARY: &'static str = "Returns what it is given.";
+    type Arguments = Anything;
+    type Outputs = Anything;
+
+    async fn run(_: TaskContext, arguments: Anything) -> Result<Completion<Anything>, TaskError> {
+        Ok(Completion::of(arguments))
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Count {
+    count: u32,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Items {
+    items: Vec<u32>,
+}
+
+struct Range;
+
+impl Kind for Range {
+    const NAME: &'static str = "test.range";
+    const SUMMARY: &'static str = "Lists the numbers below one.";
+    type Arguments = Count;
+    type Outputs = Items;
+
+    async fn run(_: TaskContext, Count { count }: Count) -> Result<Completion<Items>, TaskError> {
+        Ok(Completion::of(Items { items: (0..count).collect() }))
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+struct Flaky;
+
+impl Kind for Flaky {
+    const NAME: &'static str = "test.flaky";
+    const SUMMARY: &'static str = "Fails in its first two attempts.";
+    type Arguments = Nothing;
+    type Outputs = ();
+
+    async fn run(context: TaskContext, _: Nothing) -> Result<Completion<()>, TaskError> {
+        if context.attempt_number <= 2 {
+            return Err(TaskError::retry(std::io::Error::other("not yet")));
+        }
+        Ok(Completion::of(()))
+    }
+}
