@@ -17,8 +17,11 @@ pub struct Audited {
 ///
 /// # Panics
 /// Where that is not so.
-pub async fn audit(url: &str) -> Audited {
-    let mut connection = PgConnection::connect(url).await.expect("the database answers");
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn audit(url: &str) -> Result<Audited, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
     let none = [
         ("a task was acknowledged twice",
          "select task_id from queue.attempt where outcome = 'succeeded' group by task_id having count(*) > 1"),
@@ -37,19 +40,19 @@ pub async fn audit(url: &str) -> Audited {
          "select task_id from storage.artifact group by task_id, name having count(*) > 1"),
     ];
     for (what, query) in none {
-        let rows = sqlx::query(query).fetch_all(&mut connection).await.expect("the audit's query works");
+        let rows = sqlx::query(query).fetch_all(&mut connection).await?;
         assert!(rows.is_empty(), "{what}: {} rows", rows.len());
     }
-    let count = async |connection: &mut PgConnection, query: &'static str| -> i64 {
-        sqlx::query(query).fetch_one(connection).await.expect("the audit's query works").get(0)
+    let count = async |connection: &mut PgConnection, query: &'static str| -> Result<i64, sqlx::Error> {
+        Ok(sqlx::query(query).fetch_one(connection).await?.get(0))
     };
-    Audited {
+    Ok(Audited {
         succeeded: count(
             &mut connection,
             "select count(*) from queue.task where state = 'succeeded' and index >= 0",
         )
-        .await,
-        lost: count(&mut connection, "select count(*) from queue.attempt where outcome = 'lost'").await,
-        contributions: count(&mut connection, "select count(*) from validation.outcome").await,
-    }
+        .await?,
+        lost: count(&mut connection, "select count(*) from queue.attempt where outcome = 'lost'").await?,
+        contributions: count(&mut connection, "select count(*) from validation.outcome").await?,
+    })
 }

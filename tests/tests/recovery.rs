@@ -80,7 +80,7 @@ fn settle(home: &Home, outputs: &Value, url: &str) -> Result {
     Result {
         model: outputs["model"]["object"]["digest"].as_str().unwrap().to_owned(),
         root: settled["outputs"]["root"].as_str().unwrap().to_owned(),
-        audited: Audited { lost: 0, ..runtime.block_on(audit(url)) },
+        audited: Audited { lost: 0, ..runtime.block_on(audit(url)).unwrap() },
     }
 }
 

@@ -48,7 +48,8 @@ impl Failure {
     /// The failure of a source with problems, each shown in its place.
     pub fn problems(source: &Source, problems: Vec<Problem>) -> Self {
         let count = problems.len();
-        let mut failure = Self::new(format!("{}: {count} problem{}", source.name, if count == 1 { "" } else { "s" }));
+        let mut failure =
+            Self::new(format!("{}: {count} problem{}", source.name, if count == 1 { "" } else { "s" }));
         failure.code = UNUSABLE;
         failure.problems = problems.into_iter().map(|problem| place(source, problem)).collect();
         failure
@@ -148,9 +149,10 @@ impl From<tale_scheduler::SchedulerError> for Failure {
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {
         match error {
-            DatabaseError::InUse { .. } => {
-                Self::of(&error).code(IN_USE).help("wait for it, stop it, or choose another directory with --data-dir")
-            }
+            DatabaseError::InUse { .. } => Self::of(&error)
+                .code(IN_USE)
+                .help("wait for it, stop it, or choose another directory with --data-dir"),
+            DatabaseError::Address { .. } => Self::of(&error).code(UNUSABLE),
             DatabaseError::Connect { .. } | DatabaseError::PostgresNotFound { .. } => {
                 Self::of(&error).code(UNUSABLE).help("`tale doctor` says what is missing")
             }

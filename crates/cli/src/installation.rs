@@ -46,6 +46,17 @@ impl Installation {
         Ok(Self { database, store, is_alone: true, cluster: Some(cluster), _lock: Some(lock) })
     }
 
+    /// Joins an installation that exists, for commands that only look: a mistyped directory is said, not made.
+    pub async fn look(global: &Global, purpose: &str) -> Result<Self, Failure> {
+        let directory = data_directory(global)?;
+        if global.database_url.is_none() && !directory.exists() {
+            return Err(Failure::new(format!("there is no installation in {}", directory.display()))
+                .code(UNUSABLE)
+                .help("`tale up` makes one; --data-dir or TALE_DATA_DIR names another place"));
+        }
+        Self::join(global, purpose).await
+    }
+
     /// Joins whoever runs the data directory's database, or starts it for as long as this command lasts.
     pub async fn join(global: &Global, purpose: &str) -> Result<Self, Failure> {
         if let Some(url) = &global.database_url {
@@ -59,7 +70,9 @@ impl Installation {
             // somebody has the directory and no database runs: it starts or stops just now
             let lock = directory.lock(purpose)?;
             drop(lock);
-            return Err(Failure::new("the data directory's database is starting or stopping").help("try again"));
+            return Err(
+                Failure::new("the data directory's database is starting or stopping").help("try again")
+            );
         };
         let database = connect(&url, CONNECTIONS).await?;
         let store = open_store(global, &directory)?;
@@ -83,13 +96,12 @@ impl Installation {
 
     /// Starts the embedded database again where it has died; says whether that was so.
     pub async fn revive(&mut self) -> Result<bool, Failure> {
-        match &mut self.cluster {
-            Some(cluster) if !cluster.is_running() => {
-                cluster.restart().await?;
-                Ok(true)
-            }
-            _ => Ok(false),
+        let Some(cluster) = &mut self.cluster else { return Ok(false) };
+        if cluster.is_running() {
+            return Ok(false);
         }
+        cluster.restart().await?;
+        Ok(true)
     }
 
     /// Closes the connections, and stops the database where this process runs it.
@@ -138,5 +150,7 @@ pub fn base_directory() -> Result<PathBuf, Failure> {
         .filter(|path| path.is_absolute())
         .or_else(|| set("HOME").map(|home| home.join(".local/share")))
         .map(|base| base.join("taleworks"))
-        .ok_or_else(|| Failure::new("there is no home directory").code(UNUSABLE).help("name a directory with --data-dir"))
+        .ok_or_else(|| {
+            Failure::new("there is no home directory").code(UNUSABLE).help("name a directory with --data-dir")
+        })
 }

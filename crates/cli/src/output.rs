@@ -48,7 +48,11 @@ fn filter_of(level: &str) -> String {
 }
 
 /// Writes a table, or the same as JSON.
-pub fn write<T: Serialize>(format: Format, value: &T, table: impl FnOnce(&T) -> Table) -> Result<(), Failure> {
+pub fn write<T: Serialize>(
+    format: Format,
+    value: &T,
+    table: impl FnOnce(&T) -> Table,
+) -> Result<(), Failure> {
     match format {
         Format::Table => line(&table(value).to_string()),
         Format::Json => json(value),

@@ -48,7 +48,9 @@ pub fn sources(folder: Option<&Path>) -> Result<Vec<Source>, Failure> {
         Some(folder) => {
             let found = read_folder(folder)?;
             if found.is_empty() {
-                return Err(Failure::new(format!("{} holds no pipelines (*.yaml)", folder.display())).code(UNUSABLE));
+                return Err(
+                    Failure::new(format!("{} holds no pipelines (*.yaml)", folder.display())).code(UNUSABLE)
+                );
             }
             Ok(found)
         }
@@ -68,7 +70,9 @@ pub fn built_in() -> Vec<Source> {
 /// The `*.yaml` and `*.yml` files of a folder, by name.
 pub fn read_folder(folder: &Path) -> Result<Vec<Source>, Failure> {
     let cannot_read = |path: &Path, error: std::io::Error| {
-        Failure::of(&error).code(UNUSABLE).help(format!("{} must be a readable folder of YAML files", path.display()))
+        Failure::of(&error)
+            .code(UNUSABLE)
+            .help(format!("{} must be a readable folder of YAML files", path.display()))
     };
     let entries = fs::read_dir(folder).map_err(|error| cannot_read(folder, error))?;
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -109,12 +113,15 @@ fn check_beside(sources: &[Source], applied: &BTreeSet<String>) -> Result<Vec<Pi
     let known = |name: &str| here.contains(name) || applied.contains(name);
     let mut specs = Vec::new();
     for source in sources {
-        let spec =
-            check_source(source, &catalog, Some(&known)).map_err(|problems| Failure::problems(source, problems))?;
+        let spec = check_source(source, &catalog, Some(&known))
+            .map_err(|problems| Failure::problems(source, problems))?;
         if specs.iter().any(|other: &PipelineSpec| other.name == spec.name) {
-            return Err(Failure::new(format!("{}: another file has a pipeline {} already", source.name, spec.name))
-                .code(UNUSABLE)
-                .help("a pipeline's name is unique"));
+            return Err(Failure::new(format!(
+                "{}: another file has a pipeline {} already",
+                source.name, spec.name
+            ))
+            .code(UNUSABLE)
+            .help("a pipeline's name is unique"));
         }
         specs.push(spec);
     }

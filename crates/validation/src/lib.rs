@@ -20,7 +20,9 @@ pub use evidence::{
 pub use fixed::Fixed;
 pub use gates::{Candidate, GateFailure, GateRules, UpdateContent, gate};
 pub use outcome::{RoundOutcome, contributions_of, find_outcome, record_contributions};
-pub use points::{Contribution, LossChange, PATH_NODES, POINTS_PER_NAT, RoundPoints, Slope, aumann_shapley};
+pub use points::{
+    Contribution, LossChange, PATH, PATH_NODES, POINTS_PER_NAT, PathNode, RoundPoints, Slope, aumann_shapley,
+};
 pub use report::{Assessment, Finding, ValidatorReport, weight_ppb};
 pub use score::{ClassSums, DifferenceSums, MarginalScore};
 pub use vote::{Measure, Objection, Vote};

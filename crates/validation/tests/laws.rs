@@ -57,11 +57,11 @@ fn any_round() -> impl Strategy<Value = (Vec<Panelist>, Vec<ValidatorReport>)> {
         })
 }
 
-fn any_slope() -> impl Strategy<Value = (f64, [f64; 2])> {
-    (0.0f64..0.5, [-2.0f64..2.0, -2.0f64..2.0])
+fn any_slope() -> impl Strategy<Value = (f64, [f64; PATH_NODES])> {
+    (0.0f64..0.5, proptest::array::uniform5(-2.0f64..2.0))
 }
 
-fn slopes(of: &[(f64, [f64; 2])]) -> Vec<Slope> {
+fn slopes(of: &[(f64, [f64; PATH_NODES])]) -> Vec<Slope> {
     of.iter()
         .enumerate()
         .map(|(number, &(weight, dots))| Slope { generator: generator(number), weight, dots })
@@ -207,7 +207,7 @@ proptest! {
     #[test]
     fn a_zero_update_earns_exactly_nothing(of in vec(any_slope(), 0..12), weight in 0.0f64..1.0) {
         let mut slopes = slopes(&of);
-        slopes.push(Slope { generator: generator(99), weight, dots: [0.0, 0.0] });
+        slopes.push(Slope { generator: generator(99), weight, dots: [0.0; PATH_NODES] });
         let points = aumann_shapley(&slopes, &change(2.0, 1.0));
         let zero = points.contributions.iter().find(|one| one.generator == generator(99)).unwrap();
         prop_assert_eq!(zero.points, 0);

@@ -135,7 +135,7 @@ fn describe(how_far: ImportProgress) -> String {
 }
 
 async fn list(global: &Global) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale dataset list").await?;
+    let installation = Installation::look(global, "tale dataset list").await?;
     let found = list_datasets(&mut *installation.connection().await?).await;
     installation.close().await?;
     output::write(global.output, &found?, |found| {
@@ -154,7 +154,7 @@ async fn list(global: &Global) -> Result<(), Failure> {
 }
 
 async fn show(global: &Global, name: &Name) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale dataset show").await?;
+    let installation = Installation::look(global, "tale dataset show").await?;
     let mut connection = installation.connection().await?;
     let found = find_dataset(&installation.store, &mut connection, name).await;
     drop(connection);

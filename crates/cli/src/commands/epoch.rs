@@ -45,7 +45,7 @@ impl Epoch {
 }
 
 async fn list(global: &Global) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale epoch list").await?;
+    let installation = Installation::look(global, "tale epoch list").await?;
     let epochs = list_epochs(&mut *installation.connection().await?).await;
     installation.close().await?;
     let tokens = Tokens::current()?;
@@ -68,7 +68,7 @@ async fn list(global: &Global) -> Result<(), Failure> {
 }
 
 async fn show(global: &Global, day: UtcDay) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale epoch show").await?;
+    let installation = Installation::look(global, "tale epoch show").await?;
     let mut connection = installation.connection().await?;
     let epoch = find_epoch(&mut connection, day).await;
     let result = load_result(&mut connection, day).await;

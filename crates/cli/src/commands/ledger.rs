@@ -70,7 +70,7 @@ impl Ledger {
 }
 
 async fn audit(global: &Global) -> Result<ExitCode, Failure> {
-    let installation = Installation::join(global, "tale ledger verify").await?;
+    let installation = Installation::look(global, "tale ledger verify").await?;
     let report = verify(&mut *installation.connection().await?).await;
     installation.close().await?;
     let report: VerifyReport = report?;
@@ -116,7 +116,7 @@ impl From<Balance> for Account {
 }
 
 async fn list_balances(global: &Global, filter: &BalanceFilter) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale ledger balances").await?;
+    let installation = Installation::look(global, "tale ledger balances").await?;
     let found = balances(&mut *installation.connection().await?, filter).await;
     installation.close().await?;
     let accounts: Vec<Account> = found?.into_iter().map(Account::from).collect();
@@ -137,7 +137,7 @@ async fn list_balances(global: &Global, filter: &BalanceFilter) -> Result<(), Fa
 }
 
 async fn journals(global: &Global) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale ledger journals").await?;
+    let installation = Installation::look(global, "tale ledger journals").await?;
     let found = list_journals(&mut *installation.connection().await?).await;
     installation.close().await?;
     output::write(global.output, &found?, |journals| {
@@ -159,7 +159,7 @@ async fn journals(global: &Global) -> Result<(), Failure> {
 }
 
 async fn show_journal(global: &Global, id: JournalId) -> Result<(), Failure> {
-    let installation = Installation::join(global, "tale ledger journal").await?;
+    let installation = Installation::look(global, "tale ledger journal").await?;
     let found = journal(&mut *installation.connection().await?, id).await;
     installation.close().await?;
     let Some(journal) = found? else {

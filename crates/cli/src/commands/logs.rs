@@ -32,12 +32,14 @@ impl Logs {
     /// Prints lines as they come.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
-        let installation = Installation::join(global, "tale logs").await?;
+        let installation = Installation::look(global, "tale logs").await?;
         let mut after = 0;
         loop {
             let mut connection = installation.connection().await?;
             let (state, _) = run_state(&mut connection, self.run).await.map_err(|error| match error {
-                QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
+                QueueError::UnknownRun(_) => {
+                    Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them")
+                }
                 error => error.into(),
             })?;
             let lines = read_logs(&mut connection, self.run, self.step.as_deref(), after, BATCH).await?;

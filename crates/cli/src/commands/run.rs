@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use sqlx::Connection;
 use tale_pipeline::{PipelineSpec, parse_param_text};
 use tale_primitives::{RunId, UtcDay};
-use tale_queue::{Priority, QueueError, RunState, find_pipeline, list_workers, notify_ready, run_progress, run_state};
+use tale_queue::{
+    Priority, QueueError, RunState, find_pipeline, list_workers, notify_ready, run_progress, run_state,
+};
 use tale_scheduler::{Trigger, start};
 use tokio_util::sync::CancellationToken;
 
@@ -125,16 +127,22 @@ impl Run {
         }
         let mut connection = installation.connection().await?;
         let (state, outputs) = run_state(&mut connection, started.run).await?;
-        let failures =
-            if state == RunState::Failed { describe_failures(&mut connection, started.run).await? } else { vec![] };
+        let failures = if state == RunState::Failed {
+            describe_failures(&mut connection, started.run).await?
+        } else {
+            vec![]
+        };
         Ok((Started { run: started.run, is_new: started.is_new, state, outputs }, failures))
     }
 
     /// The pipeline's current version; in an installation without pipelines, those of the usual place are applied.
     async fn find(&self, installation: &Installation) -> Result<PipelineSpec, Failure> {
         let mut connection = installation.connection().await?;
-        let names: Vec<String> =
-            tale_queue::list_pipelines(&mut connection).await?.into_iter().map(|version| version.name).collect();
+        let names: Vec<String> = tale_queue::list_pipelines(&mut connection)
+            .await?
+            .into_iter()
+            .map(|version| version.name)
+            .collect();
         if names.is_empty() {
             pipelines::apply(installation, &pipelines::sources(None)?).await?;
         }
@@ -172,7 +180,9 @@ pub fn read_params(spec: &PipelineSpec, texts: &[String]) -> Result<Map<String, 
     let mut params = Map::new();
     for text in texts {
         let Some((key, value)) = text.split_once('=') else {
-            return Err(Failure::new(format!("{text:?} is not a parameter")).code(UNUSABLE).help("expected KEY=VALUE"));
+            return Err(Failure::new(format!("{text:?} is not a parameter"))
+                .code(UNUSABLE)
+                .help("expected KEY=VALUE"));
         };
         let value = parse_param_text(spec, key, value).map_err(|problem| {
             let failure = Failure::new(problem.to_string()).code(UNUSABLE);
@@ -189,7 +199,11 @@ pub fn read_params(spec: &PipelineSpec, texts: &[String]) -> Result<Map<String, 
 }
 
 /// Waits until a run ends, showing how far it is.
-pub async fn wait(installation: &Installation, run: RunId, stop: &CancellationToken) -> Result<RunState, Failure> {
+pub async fn wait(
+    installation: &Installation,
+    run: RunId,
+    stop: &CancellationToken,
+) -> Result<RunState, Failure> {
     let progress = Progress::start();
     progress.stage(&format!("run {run}"));
     loop {
@@ -202,9 +216,12 @@ pub async fn wait(installation: &Installation, run: RunId, stop: &CancellationTo
             Ok((state, _)) if state != RunState::Running => return Ok(state),
             Ok((_, how_far)) => {
                 let running = how_far.running.unwrap_or_default();
-                progress.update(&format!("{} of {} tasks done; {running}", how_far.tasks_done, how_far.tasks));
+                progress
+                    .update(&format!("{} of {} tasks done; {running}", how_far.tasks_done, how_far.tasks));
             }
-            Err(error) if error.is_transient() => progress.update("the database does not answer; waiting for it"),
+            Err(error) if error.is_transient() => {
+                progress.update("the database does not answer; waiting for it")
+            }
             Err(error) => return Err(error.into()),
         }
         tokio::select! {

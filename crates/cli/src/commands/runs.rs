@@ -28,7 +28,7 @@ pub struct Runs {
 impl Runs {
     /// Prints the list.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
-        let installation = Installation::join(global, "tale runs").await?;
+        let installation = Installation::look(global, "tale runs").await?;
         let filter = RunFilter {
             pipeline: self.pipeline.clone(),
             state: self.state,
@@ -37,7 +37,8 @@ impl Runs {
         };
         let runs = list_runs(&mut *installation.connection().await?, &filter).await?;
         output::write(global.output, &runs, |runs| {
-            let mut table = output::table(&["run", "pipeline", "state", "steps", "day", "started", "took", "by"]);
+            let mut table =
+                output::table(&["run", "pipeline", "state", "steps", "day", "started", "took", "by"]);
             for run in runs {
                 let ended = run.finished_at.unwrap_or_else(Utc::now);
                 table.add_row([

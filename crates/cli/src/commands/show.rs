@@ -29,7 +29,7 @@ pub struct Show {
 impl Show {
     /// Prints the run.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
-        let installation = Installation::join(global, "tale show").await?;
+        let installation = Installation::look(global, "tale show").await?;
         let report = find(&mut *installation.connection().await?, self.run).await;
         installation.close().await?;
         let report = report?;
@@ -72,7 +72,11 @@ fn heading(report: &RunReport) -> String {
     if let Some(parent) = report.parent_run {
         heading.push_str(&format!("\nwaited for by run {parent}"));
     }
-    heading.push_str(&format!("\nstarted {} by {}", report.created_at.format("%Y-%m-%d %H:%M:%S UTC"), report.trigger));
+    heading.push_str(&format!(
+        "\nstarted {} by {}",
+        report.created_at.format("%Y-%m-%d %H:%M:%S UTC"),
+        report.trigger
+    ));
     heading
 }
 
@@ -111,9 +115,11 @@ fn is_noteworthy(task: &TaskReport) -> bool {
 }
 
 fn task_table(report: &RunReport, tasks: &[&TaskReport]) -> Table {
-    let mut table = output::table(&["step", "index", "state", "errors", "crashes", "took", "sub-run", "error"]);
+    let mut table =
+        output::table(&["step", "index", "state", "errors", "crashes", "took", "sub-run", "error"]);
     for task in tasks {
-        let step = report.steps.iter().find(|step| step.index == task.step).map_or("", |step| step.name.as_str());
+        let step =
+            report.steps.iter().find(|step| step.index == task.step).map_or("", |step| step.name.as_str());
         table.add_row([
             step.to_owned(),
             task.index.to_string(),

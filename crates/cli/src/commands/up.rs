@@ -40,7 +40,8 @@ impl Up {
             installation = Installation::own(global, "tale up") => installation?,
             () = stop.cancelled() => return Err(interrupt::failure("nothing had been started yet")),
         };
-        let applied = pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
+        let applied =
+            pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
         let slots = self.slots.unwrap_or_else(usual_slots);
         let engine = Engine::start(
             &installation,

@@ -34,7 +34,7 @@ impl Worker {
     /// Runs until a signal.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
-        let installation = Installation::join(global, "tale worker").await?;
+        let installation = Installation::look(global, "tale worker").await?;
         if installation.is_alone {
             installation.close().await?;
             return Err(Failure::new("no installation runs in this data directory")

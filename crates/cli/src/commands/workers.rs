@@ -15,10 +15,11 @@ pub struct Workers {}
 impl Workers {
     /// Prints the list.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
-        let installation = Installation::join(global, "tale workers").await?;
+        let installation = Installation::look(global, "tale workers").await?;
         let workers = list_workers(&mut *installation.connection().await?).await?;
         output::write(global.output, &workers, |workers| {
-            let mut table = output::table(&["worker", "pool", "host", "process", "running", "slots", "last beat"]);
+            let mut table =
+                output::table(&["worker", "pool", "host", "process", "running", "slots", "last beat"]);
             for worker in workers {
                 let silent = (Utc::now() - worker.last_seen).num_milliseconds() as f64 / 1000.0;
                 table.add_row([

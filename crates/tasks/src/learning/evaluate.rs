@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tale_learning::{Parameters, RoundAggregate, loss_gradient, row_losses};
 use tale_primitives::Seed;
-use tale_validation::{Fixed, LossChange, PATH_NODES, Slope, aumann_shapley};
+use tale_validation::{Fixed, LossChange, PATH, Slope, aumann_shapley};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
 use crate::{
@@ -74,12 +74,12 @@ impl Kind for Evaluate {
                 let terms: Vec<(&Parameters, u64)> =
                     updates.iter().map(|(update, parameters)| (parameters, update.examples)).collect();
                 let path = RoundAggregate::new(&base, &terms, &aggregate::settings(robust));
-                let mut gradients = Vec::with_capacity(PATH_NODES.len());
-                for node in PATH_NODES.iter().filter(|_| !updates.is_empty()) {
+                let mut gradients = Vec::with_capacity(PATH.len());
+                for node in PATH.iter().filter(|_| !updates.is_empty()) {
                     if cancellation.is_cancelled() {
                         return Err(TaskError::Stopped);
                     }
-                    let at = path.model_along(*node);
+                    let at = path.model_along(node.share);
                     gradients.push(loss_gradient(&spec, &at, &batch, device).map_err(refusal::learning)?.1);
                 }
                 let slopes: Vec<Slope> = updates
@@ -88,7 +88,7 @@ impl Kind for Evaluate {
                     .map(|((update, parameters), weight)| Slope {
                         generator: update.id,
                         weight,
-                        dots: [gradients[0].dot(parameters), gradients[1].dot(parameters)],
+                        dots: std::array::from_fn(|node| gradients[node].dot(parameters)),
                     })
                     .collect();
                 let points = aumann_shapley(&slopes, &change);

@@ -67,7 +67,7 @@ impl Proof {
     }
 
     async fn published(&self, global: &Global) -> Result<(ClaimsTree, UtcDay), Failure> {
-        let installation = Installation::join(global, "tale claims proof").await?;
+        let installation = Installation::look(global, "tale claims proof").await?;
         let found = self.find_published(&installation).await;
         installation.close().await?;
         found

@@ -37,7 +37,9 @@ impl Identity {
                 ))
                 .code(UNUSABLE)
                 .help("choose another directory with --data-dir")),
-                Err(error) => Err(Failure::of(&error).help(format!("{} is damaged: delete it", path.display()))),
+                Err(error) => {
+                    Err(Failure::of(&error).help(format!("{} is damaged: delete it", path.display())))
+                }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let unfinished = directory.join("demo.json.partial");

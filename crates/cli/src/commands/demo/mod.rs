@@ -74,7 +74,8 @@ impl Demo {
         });
         let directory = DataDirectory::open(global.data_dir.as_deref().unwrap_or(Path::new(".")))?;
         let progress = Progress::start();
-        progress.stage(&format!("starting PostgreSQL and the object store in {}", directory.path().display()));
+        progress
+            .stage(&format!("starting PostgreSQL and the object store in {}", directory.path().display()));
         let installation = tokio::select! {
             installation = Installation::embedded(&global, "tale demo") => installation?,
             () = stop.cancelled() => return Err(interrupt::failure("nothing had been started yet")),
@@ -118,7 +119,8 @@ impl Demo {
         wake: &Wake,
         progress: &Progress,
     ) -> Result<Results, Failure> {
-        let training = self.start(installation, wake, "federated-training", "demo", None, self.params()).await?;
+        let training =
+            self.start(installation, wake, "federated-training", "demo", None, self.params()).await?;
         follow(installation, training, progress, "training").await?;
         let day = run_report(&mut *installation.connection().await?, training).await?.logical_date;
         let mut settlements = Vec::new();
@@ -269,7 +271,8 @@ async fn follow(
         };
         match look.await {
             Ok((state, outputs, how_far, rounds)) => {
-                for round in rounds.iter().filter(|round| round.state == RunState::Succeeded).skip(published) {
+                for round in rounds.iter().filter(|round| round.state == RunState::Succeeded).skip(published)
+                {
                     published += 1;
                     progress.note(&summary::round_line(published, round.outputs.as_ref()));
                 }
@@ -289,7 +292,9 @@ async fn follow(
                     }
                 }
             }
-            Err(error) if error.is_transient() => progress.update("the database does not answer; waiting for it"),
+            Err(error) if error.is_transient() => {
+                progress.update("the database does not answer; waiting for it")
+            }
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -222,8 +222,9 @@ pub fn role(behaviour: &Behaviour) -> &'static str {
 }
 
 fn read<T: DeserializeOwned>(what: &str, outputs: Value) -> Result<T, Failure> {
-    serde_json::from_value(outputs)
-        .map_err(|error| Failure::new(format!("the outputs of {what} are not those of this version: {error}")))
+    serde_json::from_value(outputs).map_err(|error| {
+        Failure::new(format!("the outputs of {what} are not those of this version: {error}"))
+    })
 }
 
 /// The rewards of the day with the names of the generators behind them.
@@ -282,10 +283,11 @@ fn graph(report: &RunReport) -> RunGraph {
                     .dependents
                     .iter()
                     .filter_map(|index| usize::try_from(*index).ok())
-                    .filter(|index| report.steps.get(*index).is_some_and(|other| !other.name.starts_with('@')))
+                    .filter(|index| {
+                        report.steps.get(*index).is_some_and(|other| !other.name.starts_with('@'))
+                    })
                     .collect(),
             })
             .collect(),
     }
 }
-

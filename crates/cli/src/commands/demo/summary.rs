@@ -61,7 +61,8 @@ fn rounds(results: &Results) -> comfy_table::Table {
 }
 
 fn rewards(results: &Results) -> comfy_table::Table {
-    let mut table = output::table(&["participant", "behaviour", "examples", "owner", "points", &results.asset]);
+    let mut table =
+        output::table(&["participant", "behaviour", "examples", "owner", "points", &results.asset]);
     for (names, reward) in &results.rewards {
         let participant = results.participants.iter().find(|participant| names.contains(&participant.name));
         table.add_row([
@@ -87,7 +88,13 @@ fn settlement(results: &Results) -> comfy_table::Table {
     table.add_row(["paid", &amount(settlement.paid)]);
     table.add_row(["carried over", &amount(settlement.carried)]);
     table.add_row(["accounts", &settlement.accounts.to_string()]);
-    table.add_row(["Merkle root", settlement.root.as_deref().unwrap_or("none: nobody has earned anything yet")]);
-    table.add_row(["settled again", if results.rerun_changed { "changed something" } else { "nothing changed" }]);
+    table.add_row([
+        "Merkle root",
+        settlement.root.as_deref().unwrap_or("none: nobody has earned anything yet"),
+    ]);
+    table.add_row([
+        "settled again",
+        if results.rerun_changed { "changed something" } else { "nothing changed" },
+    ]);
     table
 }

@@ -56,7 +56,7 @@ struct Listed {
 }
 
 async fn list(global: &Global) -> Result<ExitCode, Failure> {
-    let installation = Installation::join(global, "tale pipeline list").await?;
+    let installation = Installation::look(global, "tale pipeline list").await?;
     let versions = list_pipelines(&mut *installation.connection().await?).await;
     installation.close().await?;
     let mut listed = Vec::new();

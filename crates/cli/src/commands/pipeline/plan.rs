@@ -118,7 +118,7 @@ impl Plan {
         if global.database_url.is_none() && !data_directory(global)?.join("lock.json").exists() {
             return Ok(None);
         }
-        let installation = Installation::join(global, "tale pipeline plan").await?;
+        let installation = Installation::look(global, "tale pipeline plan").await?;
         let mut connection = installation.connection().await?;
         let found = find_pipeline(&mut connection, &self.name).await;
         let applied = list_pipelines(&mut connection).await;

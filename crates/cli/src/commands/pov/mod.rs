@@ -42,7 +42,7 @@ impl Pov {
 }
 
 async fn rounds(global: &Global, lineage: Option<&str>, limit: u32) -> Result<ExitCode, Failure> {
-    let installation = Installation::join(global, "tale pov rounds").await?;
+    let installation = Installation::look(global, "tale pov rounds").await?;
     let rounds = list_rounds(&mut *installation.connection().await?, lineage, limit).await;
     installation.close().await?;
     output::write(global.output, &rounds?, |rounds| {

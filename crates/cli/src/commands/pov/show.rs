@@ -79,7 +79,7 @@ struct ShownOutcome {
 impl Show {
     /// Reads, perhaps replays, and prints.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
-        let installation = Installation::join(global, "tale pov show").await?;
+        let installation = Installation::look(global, "tale pov show").await?;
         let shown = self.read(&mut *installation.connection().await?).await;
         installation.close().await?;
         let shown = shown?;
