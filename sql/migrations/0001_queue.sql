@@ -305,8 +305,12 @@ $$;
 comment on function queue.queue_place is 'Where a task queues: its step''s pool, or the scheduler''s when it expands the step.';
 
 create function queue.claim(p_pool smallint, p_worker uuid, p_count integer, p_after bigint[])
-returns table (task_id bigint, attempt_id bigint, priority smallint, seq bigint)
+returns table (
+    task_id bigint, attempt_id bigint, priority smallint, seq bigint, run_id uuid, pipeline text, version_id bigint,
+    logical_date date, step smallint, step_name text, kind text, index integer, arguments jsonb,
+    attempts smallint, crashes smallint, attempts_max smallint, timeout_ms bigint)
 language plpgsql volatile as $$
+#variable_conflict use_column
 declare
     v_claimed integer;
     v_left integer := p_count;
@@ -330,7 +334,16 @@ begin
             select t.task_id, v_base + row_number() over (order by t.seq), p_worker from taken t
             returning l.task_id, l.attempt_id
         )
-        select l.task_id, l.attempt_id, v_priority::smallint, t.seq from leased l join taken t using (task_id);
+        -- joined here, under the snapshot that saw the ready rows: the caller's query has an older one, which may not
+        -- see the tasks of a run that was started in between, and would keep back what has just been leased
+        select l.task_id, l.attempt_id, v_priority::smallint, t.seq, k.run_id, r.pipeline, r.version_id,
+               r.logical_date, k.step, s.name, s.kind, k.index, k.arguments,
+               k.attempts, k.crashes, s.attempts_max, s.timeout_ms
+        from leased l
+        join taken t using (task_id)
+        join queue.task k on k.id = l.task_id
+        join queue.step s on s.run_id = k.run_id and s.index = k.step
+        join queue.run r on r.id = k.run_id;
         get diagnostics v_claimed = row_count;
         v_left := v_left - v_claimed;
         v_base := v_base + v_claimed;

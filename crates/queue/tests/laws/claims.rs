@@ -36,6 +36,29 @@ async fn no_task_is_given_twice_to_eight_workers_that_claim_at_once() {
     assert_eq!(bench.rows(&["lease"]).await, 1000);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_returns_every_task_that_it_leases_while_runs_are_being_started() {
+    let bench = Bench::set_up().await;
+    let runs: Vec<_> = (0..300).map(|_| bench.run_of(vec![step("a", 0, &[], 2)])).collect();
+    let mut starter = bench.connect().await;
+    let starting = tokio::spawn(async move {
+        for run in runs {
+            start_run(&mut starter, &run).await.unwrap();
+        }
+    });
+    let mut worker = bench.worker().await;
+    let mut returned = 0;
+    while !starting.is_finished() || returned < 600 {
+        let claimed = worker.claim(10).await.len();
+        returned += claimed;
+        if claimed == 0 && starting.is_finished() && bench.rows(&["ready"]).await == 0 {
+            break;
+        }
+    }
+    starting.await.unwrap();
+    assert_eq!((returned, bench.rows(&["lease"]).await), (600, 600));
+}
+
 #[tokio::test]
 async fn a_pool_that_nobody_has_mentioned_is_empty_and_exists_from_then_on() {
     let bench = Bench::set_up().await;

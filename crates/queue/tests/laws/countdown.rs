@@ -83,6 +83,19 @@ async fn no_decrement_is_lost_when_the_needs_of_one_step_end_at_once() {
 }
 
 #[tokio::test]
+async fn needs_that_end_in_one_batch_are_all_counted() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let steps =
+        vec![step("a", 0, &[3], 1), step("b", 0, &[3], 2), step("c", 0, &[3], 1), step("join", 3, &[], 1)];
+    let run = bench.start(&mut worker.connection, steps).await;
+    let batch: Vec<Success> = worker.claim(10).await.iter().map(|task| success(task.lease)).collect();
+    assert_eq!(complete(&mut worker.connection, &batch).await.unwrap().len(), 4);
+    assert_eq!(worker.work_off().await, [(3, 0)]);
+    assert_eq!(bench.state(run).await, RunState::Succeeded);
+}
+
+#[tokio::test]
 async fn one_becomes_a_thousand_and_one_again() {
     let bench = Bench::set_up().await;
     let (mut worker, mut scheduler) = (bench.worker().await, bench.scheduler().await);

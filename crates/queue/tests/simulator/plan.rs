@@ -77,8 +77,8 @@ pub fn random_run(rng: &mut impl Rng, depth: u32) -> RunPlan {
         let children = shape == Shape::SubRuns;
         let fates = (0..tasks)
             .map(|_| Fate {
-                failures: if rng.random_bool(0.2) { rng.random_range(1..=3) } else { 0 },
-                is_final: rng.random_bool(0.2),
+                failures: if rng.random_bool(0.3) { rng.random_range(1..=3) } else { 0 },
+                is_final: rng.random_bool(0.3),
                 child: children.then(|| random_run(rng, depth + 1)),
             })
             .collect();

@@ -161,7 +161,7 @@ impl World {
     }
 
     async fn claim(&mut self, worker: usize) {
-        let count = self.rng.random_range(1..=4);
+        let count = self.rng.random_range(1..=8);
         if self.rng.random_bool(0.05) {
             // the connection breaks before the claim is committed
             let Seat { connection, claimer, .. } = &mut self.workers[worker];
@@ -200,7 +200,7 @@ impl World {
             };
         }
         for lease in &self.workers[worker].held {
-            if all || self.rng.random_bool(0.6) {
+            if all || self.rng.random_bool(0.75) {
                 let key = self.auditor.keys[&lease.task];
                 let fails = self.auditor.tasks[&key].attempts < self.auditor.fate(key).failures;
                 if fails {
