@@ -113,8 +113,20 @@ impl Home {
         }
     }
 
-    /// The processes that have this data directory in their command line or environment, the database's included.
+    /// The processes that still work in this data directory, the database's included, after two seconds of patience.
     pub fn processes(&self) -> Vec<String> {
+        let until = Instant::now() + Duration::from_secs(2);
+        loop {
+            let found = self.find_processes();
+            if found.is_empty() || Instant::now() > until {
+                return found;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Those that have it in their command line or environment.
+    fn find_processes(&self) -> Vec<String> {
         let needle = self.path().display().to_string();
         let own = std::process::id().to_string();
         let Ok(entries) = std::fs::read_dir("/proc") else { return vec![] };

@@ -68,7 +68,7 @@ fn a_data_directory_in_use_is_refused_with_the_name_of_who_has_it() {
 
 #[test]
 fn ctrl_c_at_any_moment_leaves_no_process_and_the_next_start_goes_on() {
-    for seed in seeds(4) {
+    for seed in seeds(2) {
         let _notice = announce_on_panic(seed);
         let home = Home::new();
         let mut rng = Seed::new(seed).child("interruptions").rng();

@@ -20,9 +20,9 @@ program=$!
     done
     # Again and again, in short naps: a program that has only just been forked may miss a signal.
     naps=0
-    while [ "$naps" -lt 20 ]; do
+    while [ "$naps" -lt 100 ]; do
         kill -s "$at_end" "$program"
-        sleep 1
+        sleep 0.2
         naps=$((naps + 1))
     done
     kill -s QUIT "$program"
