@@ -11,9 +11,12 @@ use std::{
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
+/// A crate and what it may use.
+type Uses = (&'static str, &'static [&'static str]);
+
 /// The layers, lowest first, and what each crate may use beside `primitives`. Whatever a crate may use, its users may
 /// use too: the arrows point downwards, and a longer one is no worse than two short ones.
-const LAYERS: &[(&str, &[(&str, &[&str])])] = &[
+const LAYERS: &[(&str, &[Uses])] = &[
     (
         "foundation",
         &[

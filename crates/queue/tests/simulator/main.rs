@@ -10,6 +10,7 @@
 mod auditor;
 mod ledger;
 mod plan;
+mod seat;
 mod world;
 
 use rand::RngExt;
