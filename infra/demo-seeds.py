@@ -2,8 +2,8 @@
 
     python3 demo-seeds.py TALE [SEED…]
 
-`attackers rejected` and `honest rejected` count updates over all rounds; the demo knows who misbehaves, because it
-told them to.
+Rejections are counted by update over all rounds. The training run's outputs say who misbehaves, because the simulation
+told them to; the validators are not told.
 """
 
 import json
@@ -11,41 +11,57 @@ import subprocess
 import sys
 import tempfile
 
-FORMS = {"PoV": [], "honest alone": ["--no-attackers"], "PoV off": ["--no-pov"]}
+FORMS = {"with PoV": [], "ten honest alone": ["--no-attackers"], "PoV off": ["--no-pov"]}
 
 
-def demo(tale, seed, arguments):
-    """One demo's JSON document, from a data directory that is thrown away."""
+def tale(program, *arguments):
+    """What a command prints as JSON."""
+    command = [program, *arguments, "--output", "json"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+
+
+def demo(program, seed, arguments):
+    """The final test accuracy, the seconds, and rejected and sent updates by behaviour."""
     with tempfile.TemporaryDirectory(prefix="tale-seeds-") as directory:
-        command = [tale, "demo", "--output", "json", "--seed", seed, "--data-dir", directory, *arguments]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+        place = ["--data-dir", directory]
+        document = tale(program, "demo", "--seed", seed, *place, *arguments)
+        run = tale(program, "runs", "--pipeline", "federated-training", *place)[0]["id"]
+        outputs = tale(program, "show", run, *place)["outputs"]
+    behaviours = {one["name"]: one["behaviour"]["kind"] for one in outputs["participants"]}
+    counts = {}
+    for training_round in outputs["rounds"]:
+        rejected = {one["name"] for one in training_round["rejected"]}
+        for name, behaviour in behaviours.items():
+            out, sent = counts.get(behaviour, (0, 0))
+            counts[behaviour] = (out + (name in rejected), sent + 1)
+    return document["rounds"][-1]["test_accuracy"], document["seconds"], counts
 
 
-def total(rounds, name):
-    return sum(one[name] for one in rounds)
+def share(counts, *behaviours):
+    out = sum(counts.get(behaviour, (0, 0))[0] for behaviour in behaviours)
+    sent = sum(counts.get(behaviour, (0, 0))[1] for behaviour in behaviours)
+    return f"{out} of {sent}" + (f" ({out / sent:.1%})" if sent else "")
 
 
-def share(part, whole):
-    return f"{part}/{whole} ({part / whole:.1%})" if whole else "–"
+def row(name, counts, cells):
+    attackers = share(counts, "poison", "free_ride")
+    return f"| {name} | {attackers} | {share(counts, 'honest')} | " + " | ".join(cells) + " |"
 
 
-def main(tale, seeds):
-    print("| seed | attackers rejected | honest rejected |", *(f"{form} |" for form in FORMS))
-    print("| ---: " * (3 + len(FORMS)) + "|")
-    sums = dict.fromkeys(("attackers", "rejected_attackers", "honest", "rejected_honest"), 0)
+def main(program, seeds):
+    headings = ["seed", "attackers' updates rejected", "honest updates rejected", *FORMS, "seconds"]
+    print("| " + " | ".join(headings) + " |")
+    print("| " + " | ".join("---:" for _ in headings) + " |")
+    total = {}
     for seed in seeds:
-        results = {form: demo(tale, seed, arguments) for form, arguments in FORMS.items()}
-        rounds = results["PoV"]["rounds"]
-        counts = {name: total(rounds, name) for name in sums}
-        sums = {name: sums[name] + counts[name] for name in sums}
-        accuracies = [f"{result['rounds'][-1]['test_accuracy']:.2%} |" for result in results.values()]
-        print(row(seed, counts), *accuracies, flush=True)
-    print(row("all", sums), *("|" for _ in FORMS))
-
-
-def row(name, counts):
-    attackers = share(counts["rejected_attackers"], counts["attackers"])
-    return f"| {name} | {attackers} | {share(counts['rejected_honest'], counts['honest'])} |"
+        results = [demo(program, seed, arguments) for arguments in FORMS.values()]
+        counts = results[0][2]
+        for behaviour, (out, sent) in counts.items():
+            before = total.get(behaviour, (0, 0))
+            total[behaviour] = (before[0] + out, before[1] + sent)
+        cells = [f"{accuracy:.2%}" for accuracy, _, _ in results] + [f"{results[0][1]:.0f}"]
+        print(row(seed, counts, cells), flush=True)
+    print(row("all", total, ["" for _ in FORMS] + [""]))
 
 
 if __name__ == "__main__":
