@@ -12,6 +12,6 @@ trap 'exit 130' INT TERM
 
 cargo build \
     --config 'patch.crates-io.cubecl-llvm.path="infra/cuda/cubecl-llvm"' \
-    --features tale-learning/cuda-nvrtc \
+    --features tale-tasks/cuda-nvrtc \
     --target-dir "${CARGO_TARGET_DIR:-target}/cuda" \
     "$@"
