@@ -3,25 +3,17 @@
 use bytes::Bytes;
 use futures::FutureExt;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tale_primitives::{Amount, Digest, UtcDay};
 use tale_storage::NewArtifact;
 use tale_treasury::{Ruleset, compute, load_inputs, record_result};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use super::{refuse, rehearsal};
+use super::{Arguments, refuse, rehearsal};
 use crate::refusal;
 
 /// Computes the result from the sealed inputs and the ruleset: a pure function.
 pub struct Compute;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Arguments {
-    /// The day to settle, `YYYY-MM-DD`.
-    #[schemars(with = "String")]
-    epoch: UtcDay,
-}
 
 #[derive(Serialize, JsonSchema)]
 pub struct Outputs {

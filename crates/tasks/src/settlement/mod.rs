@@ -13,9 +13,21 @@ pub use post::Post;
 pub use publish::Publish;
 pub use seal::Seal;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sqlx::{PgPool, Postgres, Transaction};
+use tale_primitives::UtcDay;
 use tale_treasury::TreasuryError;
 use tale_worker::TaskError;
+
+/// The arguments of every kind here.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Arguments {
+    /// The day to settle, `YYYY-MM-DD`.
+    #[schemars(with = "String")]
+    epoch: UtcDay,
+}
 
 fn refuse(error: TreasuryError) -> TaskError {
     match error {

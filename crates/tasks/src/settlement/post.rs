@@ -2,23 +2,15 @@
 
 use futures::FutureExt;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tale_primitives::UtcDay;
 use tale_treasury::post_epoch;
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use super::{refuse, rehearsal};
+use super::{Arguments, refuse, rehearsal};
 
 /// Posts one balanced journal under the epoch's key: posting it again is the same journal.
 pub struct Post;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Arguments {
-    /// The day to settle, `YYYY-MM-DD`.
-    #[schemars(with = "String")]
-    epoch: UtcDay,
-}
 
 #[derive(Serialize, JsonSchema)]
 pub struct Outputs {

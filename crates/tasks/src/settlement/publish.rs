@@ -3,25 +3,17 @@
 use bytes::Bytes;
 use futures::FutureExt;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tale_primitives::UtcDay;
 use tale_storage::NewArtifact;
 use tale_treasury::{TreasuryError, claims_tree, publish_epoch};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use super::{refuse, rehearsal};
+use super::{Arguments, refuse, rehearsal};
 use crate::refusal;
 
 /// Builds the cumulative Merkle tree of all posted epochs and publishes its root; the tree is an artifact.
 pub struct Publish;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Arguments {
-    /// The day to settle, `YYYY-MM-DD`.
-    #[schemars(with = "String")]
-    epoch: UtcDay,
-}
 
 #[derive(Serialize, JsonSchema)]
 pub struct Outputs {

@@ -2,23 +2,15 @@
 
 use futures::FutureExt;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tale_primitives::{Digest, UtcDay};
 use tale_treasury::{Ruleset, gather_inputs, seal_epoch};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use super::{refuse, rehearsal};
+use super::{Arguments, refuse, rehearsal};
 
 /// Gathers the contributions that no epoch has settled and seals them.
 pub struct Seal;
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Arguments {
-    /// The day to settle, `YYYY-MM-DD`.
-    #[schemars(with = "String")]
-    epoch: UtcDay,
-}
 
 #[derive(Serialize, JsonSchema)]
 pub struct Outputs {
