@@ -12,6 +12,9 @@ pub const OLDEST_SERVER: u32 = 15;
 
 const CONNECT_AT_MOST: Duration = Duration::from_secs(10);
 
+/// SQLSTATE of a server that is there and takes no connections yet.
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../sql/migrations");
 
 /// Opens a pool and checks at once that the server answers and is new enough.
@@ -23,7 +26,7 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, Database
         .application_name("tale");
     let refused = |source| DatabaseError::Connect { address: without_password(url), source };
     // One connection outside the pool first: a pool would keep trying a server that refuses at once.
-    let first = tokio::time::timeout(CONNECT_AT_MOST, options.connect()).await;
+    let first = tokio::time::timeout(CONNECT_AT_MOST, connect_once_started(&options)).await;
     let mut connection = first.map_err(|_| refused(sqlx::Error::PoolTimedOut))?.map_err(refused)?;
     let found = server_version(&mut connection).await?;
     connection.close().await?;
@@ -37,6 +40,18 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, Database
         .connect_with(options)
         .await
         .map_err(refused)
+}
+
+/// Connects to a server that answers; one that starts or recovers is waited for.
+async fn connect_once_started(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    loop {
+        match options.connect().await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(CANNOT_CONNECT_NOW) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// Brings the schema up to date; several processes may call it at once, one of them does the work.
