@@ -37,10 +37,6 @@ demo-seeds *SEEDS:
     cargo build --release -p tale-cli
     python3 infra/demo-seeds.py "{{ target }}/release/tale" "$@"
 
-# All benchmarks.
-bench *ARGUMENTS:
-    cargo bench --workspace "$@"
-
 # Renews .sqlx from the migrations and the query files, with a temporary PostgreSQL.
 prepare:
     SQLX_OFFLINE=false cargo run -p tale-testkit --bin with-postgres -- --migrated sh infra/prepare.sh
