@@ -1,1 +1,1 @@
-select queue.expand_step($1, $2, $3, $4, $5, $6) as "won!"
+select queue.expand($1, $2, $3, $4, $5, $6, $7) as "won!"

@@ -104,6 +104,20 @@ pub enum Command {
     Show(commands::show::Show),
     /// Prints what the tasks of a run have printed.
     Logs(commands::logs::Logs),
+    /// Stops runs and their sub-runs.
+    Cancel(commands::cancel::Cancel),
+    /// Holds back a run, a pipeline's new runs, or a pool.
+    Pause(commands::pause::Pause),
+    /// Lets a run, a pipeline or a pool go on that was paused.
+    Resume(commands::pause::Resume),
+    /// Runs the steps of an ended run again that did not end well.
+    Retry(commands::retry::Retry),
+    /// Answers steps that wait for a person, or lists them.
+    Approve(commands::approve::Approve),
+    /// Limits how many tasks of a pool run at a time.
+    Limit(commands::limit::Limit),
+    /// Lists what operators did.
+    Audit(commands::audit::Audit),
     /// Lists the live workers.
     Workers(commands::workers::Workers),
     /// Checks, plans and lists pipelines; runs nothing.
@@ -120,6 +134,8 @@ pub enum Command {
     Ledger(commands::ledger::Ledger),
     /// Builds claims trees, proves claims and verifies trees.
     Claims(commands::claims::Claims),
+    /// Measures what this database and this machine carry.
+    Bench(commands::bench::Bench),
     /// Checks what this machine has, and says what to do where something is missing.
     Doctor(commands::doctor::Doctor),
     /// Prints a script that lets a shell complete the commands.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sqlx::Connection;
 use tale_pipeline::{PipelineSpec, Source, check as check_source, parse};
 use tale_primitives::Digest;
-use tale_queue::apply_pipeline;
+use tale_queue::{apply_pipeline, set_pipeline_limit};
 use tale_tasks::catalog;
 
 use crate::{
@@ -138,6 +138,7 @@ pub async fn apply(installation: &Installation, sources: &[Source]) -> Result<Ve
     for spec in specs {
         let version = spec.digest()?;
         let result = apply_pipeline(&mut transaction, spec.name.as_str(), version, &spec.to_json()?).await?;
+        set_pipeline_limit(&mut transaction, spec.name.as_str(), spec.concurrency).await?;
         applied.push(AppliedPipeline {
             name: spec.name.to_string(),
             version,

@@ -37,6 +37,9 @@ pub enum DatabaseError {
     /// The schema could not be brought up to date.
     #[error("cannot bring the database's schema up to date")]
     Migrate(#[source] sqlx::migrate::MigrateError),
+    /// The functions of the schema could not be replaced by this program's.
+    #[error("cannot bring the database's functions up to date")]
+    Functions(#[source] sqlx::Error),
     /// No PostgreSQL programs on this machine.
     #[error(
         "no PostgreSQL programs found (looked in {}): install them with `apt-get install postgresql-15` or \

@@ -4,8 +4,10 @@ mod binaries;
 mod cluster;
 mod directory;
 mod error;
+mod functions;
 mod place;
 mod pool;
+mod scratch;
 mod server;
 mod supervisor;
 
@@ -14,3 +16,4 @@ pub use cluster::{ClusterOptions, EmbeddedCluster};
 pub use directory::{DataDirectory, DataDirectoryLock, Holder};
 pub use error::{DatabaseError, ServerVersion};
 pub use pool::{OLDEST_SERVER, connect, migrate, migrations_digest, server_version, without_password};
+pub use scratch::ScratchDatabase;

@@ -4,8 +4,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 
-use crate::DatabaseError;
 use crate::error::ServerVersion;
+use crate::{DatabaseError, functions};
 
 /// The oldest major version of PostgreSQL that the queries are written for.
 pub const OLDEST_SERVER: u32 = 15;
@@ -14,8 +14,6 @@ const CONNECT_AT_MOST: Duration = Duration::from_secs(10);
 
 /// SQLSTATE of a server that is there and takes no connections yet.
 const CANNOT_CONNECT_NOW: &str = "57P03";
-
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../sql/migrations");
 
 /// Opens a pool and checks at once that the server answers and is new enough.
 ///
@@ -56,16 +54,23 @@ async fn connect_once_started(options: &PgConnectOptions) -> Result<PgConnection
 
 /// Brings the schema up to date; several processes may call it at once, one of them does the work.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
-    MIGRATOR.run(pool).await.map_err(DatabaseError::Migrate)
+    let mut migrator = sqlx::migrate!("../../sql/migrations");
+    // an older program beside a newer one: migrations expand before they contract, so it still works
+    migrator.set_ignore_missing(true);
+    migrator.run(pool).await.map_err(DatabaseError::Migrate)?;
+    let newest = migrator.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let mut connection = pool.acquire().await?;
+    functions::apply(&mut connection, newest).await.map_err(DatabaseError::Functions)
 }
 
-/// A fingerprint of all migrations, in hexadecimal: two builds with the same one make the same schema.
+/// A fingerprint of all migrations and functions, in hexadecimal: two builds with the same one make the same schema.
 pub fn migrations_digest() -> String {
     let mut bytes = Vec::new();
-    for migration in MIGRATOR.iter() {
+    for migration in sqlx::migrate!("../../sql/migrations").iter() {
         bytes.extend_from_slice(&migration.version.to_be_bytes());
         bytes.extend_from_slice(&migration.checksum);
     }
+    bytes.extend_from_slice(functions::digest().as_bytes());
     tale_primitives::Digest::of(&bytes).to_string()
 }
 

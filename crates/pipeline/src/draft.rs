@@ -11,15 +11,18 @@ use crate::{
     params,
     problem::Problems,
     reader::{Reader, find},
-    spec::{DEFAULT_POOL, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
+    spec::{DEFAULT_POOL, JoinRule, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
     suggest,
     yaml::{Entry, Node, Yaml, to_json_map},
 };
 
-const TOP_KEYS: [&str; 5] = ["pipeline", "description", "params", "steps", "outputs"];
+const TOP_KEYS: [&str; 7] =
+    ["pipeline", "description", "params", "concurrency", "tenant", "steps", "outputs"];
 const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
-const STEP_KEYS: [&str; 10] =
-    ["uses", "with", "for_each", "sequence", "needs", "when", "pool", "retry", "timeout", "tolerate"];
+const STEP_KEYS: [&str; 13] = [
+    "uses", "with", "for_each", "sequence", "needs", "join", "when", "finally", "pool", "limit", "retry",
+    "timeout", "tolerate",
+];
 const RETRY_KEYS: [&str; 2] = ["attempts", "backoff"];
 const BACKOFF_KEYS: [&str; 2] = ["base", "cap"];
 
@@ -32,6 +35,8 @@ pub(crate) struct Draft<'n> {
     pub name: Option<Name>,
     pub description: Option<String>,
     pub params: Vec<ParamSpec>,
+    pub concurrency: Option<u32>,
+    pub tenant: Option<&'n Node>,
     pub steps: Vec<DraftStep<'n>>,
     pub outputs: Option<&'n [Entry]>,
 }
@@ -45,6 +50,8 @@ pub(crate) struct DraftStep<'n> {
     pub with_is_read: bool,
     pub for_each: Option<&'n Node>,
     pub when: Option<&'n Node>,
+    /// The key of its limit.
+    pub limit_key: Option<&'n Node>,
     pub needs: Vec<Word<'n>>,
     /// Whether `pool` is written.
     pub names_pool: bool,
@@ -80,6 +87,8 @@ pub(crate) fn read<'n>(document: &'n Node, problems: &mut Problems<'_>) -> Draft
     if let Some(entries) = find(entries, "params").and_then(|node| reader.map(node, "params")) {
         draft.params = entries.iter().filter_map(|entry| reader.param(entry)).collect();
     }
+    draft.concurrency = find(entries, "concurrency").and_then(|node| reader.count(node, "concurrency"));
+    draft.tenant = find(entries, "tenant").filter(|node| reader.text(node, "tenant").is_some());
     match entries.iter().find(|entry| entry.key == "steps") {
         Some(entry) => draft.steps = reader.steps(entry),
         None => reader.missing(
@@ -139,6 +148,16 @@ impl Reader<'_, '_> {
         let retry = find(entries, "retry").map_or(RetryPolicy::NONE, |node| self.retry(node));
         let timeout_ms = find(entries, "timeout").and_then(|node| self.duration(node, "timeout"));
         let tolerate_ppm = find(entries, "tolerate").and_then(|node| self.percentage(node));
+        let finally =
+            find(entries, "finally").and_then(|node| self.boolean(node, "finally")).unwrap_or(false);
+        let join = find(entries, "join").map_or(JoinRule::default(), |node| self.join(node));
+        if let (true, Some(entry)) = (finally, entries.iter().find(|entry| entry.key == "join")) {
+            let help = "a `finally` step runs when all others have ended, however: take `join` out";
+            let message = "`join` has no meaning in a `finally` step".to_owned();
+            self.problems.add("needless-join", entry.key_span.clone(), message, Some(help.to_owned()));
+        }
+        let limit_node = find(entries, "limit");
+        let limit = limit_node.and_then(|node| self.limit(node));
         for only_with_for_each in ["sequence", "tolerate"] {
             let misplaced = entries.iter().find(|entry| entry.key == only_with_for_each);
             if let (Some(entry), None) = (misplaced, for_each) {
@@ -159,6 +178,9 @@ impl Reader<'_, '_> {
             retry,
             timeout_ms,
             tolerate_ppm: tolerate_ppm.unwrap_or(0),
+            join,
+            finally,
+            limit,
         });
         DraftStep {
             name: &step.key,
@@ -167,6 +189,10 @@ impl Reader<'_, '_> {
             with_is_read,
             for_each,
             when,
+            limit_key: limit_node.and_then(|node| match &node.value {
+                Yaml::Map(entries) => find(entries, "key"),
+                _ => None,
+            }),
             needs,
             names_pool: find(entries, "pool").is_some(),
             spec,

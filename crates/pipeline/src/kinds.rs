@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::spec::{PIPELINE_KIND, SCHEDULER_POOL};
+use crate::spec::{APPROVE_KIND, PIPELINE_KIND, SCHEDULER_POOL};
 
 /// One task kind, as its implementation publishes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct KindCatalog {
 impl KindCatalog {
     /// The catalogue of these kinds and of those that the scheduler runs itself; the last of a name wins.
     pub fn new(kinds: impl IntoIterator<Item = KindDescription>) -> Self {
-        let kinds = kinds.into_iter().chain([child_pipeline()]);
+        let kinds = kinds.into_iter().chain([child_pipeline(), approve()]);
         Self { kinds: kinds.map(|kind| (kind.name.clone(), kind)).collect() }
     }
 
@@ -63,6 +63,38 @@ fn child_pipeline() -> KindDescription {
         outputs: json!({
             "type": ["object", "null"],
             "description": "The top-level `outputs` of the child run.",
+        }),
+        pool: Some(SCHEDULER_POOL.to_owned()),
+    }
+}
+
+/// The kind `approve`: a question to a person, for which the scheduler waits.
+fn approve() -> KindDescription {
+    KindDescription {
+        name: APPROVE_KIND.to_owned(),
+        summary: "Asks a person and waits for the answer without holding a worker; `tale approve` gives it."
+            .to_owned(),
+        arguments: json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "prompt": { "type": "string", "maxLength": 2000, "description": "What is asked." },
+                "timeout_seconds": {
+                    "type": "number", "exclusiveMinimum": 0, "maximum": 31_622_400,
+                    "description": "How long to wait for an answer; for ever unless given.",
+                },
+                "on_timeout": {
+                    "enum": ["approved", "rejected"], "default": "rejected",
+                    "description": "What is decided where nobody answers in time.",
+                },
+            },
+        }),
+        outputs: json!({
+            "type": "object",
+            "properties": {
+                "approved_by": { "type": "string", "description": "Who approved." },
+                "reason": { "type": ["string", "null"], "description": "Why, where they said so." },
+            },
         }),
         pool: Some(SCHEDULER_POOL.to_owned()),
     }

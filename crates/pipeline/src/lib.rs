@@ -6,6 +6,7 @@ mod cost;
 mod draft;
 mod error;
 mod expression;
+mod flow;
 mod graph;
 mod interpreter;
 mod kinds;
@@ -35,6 +36,6 @@ pub use plan::{
 pub use problem::{Problem, Source};
 pub use schema::schema;
 pub use spec::{
-    DEFAULT_POOL, OUTPUTS_STEP, PIPELINE_KIND, ParamSpec, ParamType, PipelineSpec, RetryPolicy,
-    SCHEDULER_POOL, STEPS_MAX, StepSpec,
+    APPROVE_KIND, DEFAULT_POOL, JoinRule, LimitSpec, OUTPUTS_STEP, PIPELINE_KIND, ParamSpec, ParamType,
+    PipelineSpec, RateSpec, RetryPolicy, SCHEDULER_POOL, STEPS_MAX, StepSpec,
 };

@@ -63,8 +63,15 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             for entry in step.with {
                 self.node(&entry.value, at("with"), &mut found, problems);
             }
+            if let Some(node) = step.limit_key {
+                self.node(node, at("limit"), &mut found, problems);
+            }
             self.refuse_itself(index, &found, problems);
+            self.refuse_finally(step, &found, problems);
             edges.push(found);
+        }
+        if let Some(node) = self.draft.tenant {
+            self.node(node, Place { step: None, key: "tenant" }, &mut Vec::new(), problems);
         }
         for entry in self.draft.outputs.unwrap_or_default() {
             self.node(&entry.value, Place { step: None, key: "outputs" }, &mut Vec::new(), problems);
@@ -208,6 +215,10 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                     problems.add("unknown-name", at(field.range.clone()), message, Some(help));
                 }
             }
+            "steps" if place.key == "tenant" => {
+                let help = "whose run it is must be known when it starts: use params".to_owned();
+                problems.add("out-of-place", root, "there are no `steps` yet here", Some(help));
+            }
             "steps" => self.step_reference(reference, at, edges, problems),
             name @ ("item" | "index" | "previous") => {
                 if let Some(help) = out_of_place(name, place) {
@@ -292,6 +303,22 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
         }
     }
 
+    /// What runs after everything else cannot be needed by what it waits for.
+    fn refuse_finally(&self, step: &DraftStep<'_>, edges: &[Edge], problems: &mut Problems<'_>) {
+        let is_finally = |step: &DraftStep<'_>| step.spec.as_ref().is_some_and(|spec| spec.finally);
+        if is_finally(step) {
+            return;
+        }
+        for edge in edges {
+            let needed = &self.draft.steps[edge.to];
+            if is_finally(needed) {
+                let message = format!("step {} runs after all others, so nothing can need it", needed.name);
+                let help = "give this step `finally: true` too, or take the need out".to_owned();
+                problems.add("circle", edge.span.clone(), message, Some(help));
+            }
+        }
+    }
+
     fn refuse_circles(&self, edges: &[Vec<Edge>], problems: &mut Problems<'_>) {
         let others = |(from, edges): (usize, &Vec<Edge>)| -> Vec<usize> {
             edges.iter().map(|edge| edge.to).filter(|to| *to != from).collect()
@@ -315,8 +342,8 @@ fn out_of_place(name: &str, place: Place<'_, '_>) -> Option<String> {
     let fans_out = step.is_some_and(|step| step.for_each.is_some());
     let in_sequence = step.and_then(|step| step.spec.as_ref()).is_some_and(|spec| spec.sequence);
     match (name, place.key) {
-        ("item" | "index", "with") if fans_out => None,
-        ("item" | "index", "with") => Some("add `for_each` to the step".to_owned()),
+        ("item" | "index", "with" | "limit") if fans_out => None,
+        ("item" | "index", "with" | "limit") => Some("add `for_each` to the step".to_owned()),
         ("previous", "with") if in_sequence => None,
         ("previous", "with") => Some("add `for_each` and `sequence: true` to the step".to_owned()),
         _ => Some(format!("only the `with` of a step with `for_each` has `{name}`")),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tale_primitives::{RunId, UtcDay};
 
-use crate::{PipelineError, PipelineSpec, RetryPolicy};
+use crate::{JoinRule, PipelineError, PipelineSpec, RateSpec, RetryPolicy};
 
 /// What `run` is in expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,9 @@ pub struct RunContext {
 /// The steps of a run, each with what is known of it at the start.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunPlan {
+    /// Whose run it is, where the pipeline says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// The steps in the author's order; the implicit `@outputs`, where there is one, is last.
     pub steps: Vec<PlannedStep>,
 }
@@ -49,6 +52,18 @@ pub struct PlannedStep {
     pub fan_out: bool,
     /// Whether its tasks run one after another.
     pub sequence: bool,
+    /// Which ends of the steps that it needs open it.
+    #[serde(skip_serializing_if = "JoinRule::is_usual")]
+    pub join: JoinRule,
+    /// Whether it runs after all others, however these ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+    /// How many of its tasks with one key run at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// How many of its tasks with one key start within a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateSpec>,
     /// Its tasks, as far as they are known.
     pub tasks: PlannedTasks,
 }
@@ -72,6 +87,9 @@ pub struct PlannedTask {
     pub index: u32,
     /// Its arguments, with every expression evaluated.
     pub arguments: Value,
+    /// The key of its limit, where the step has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_key: Option<String>,
 }
 
 /// The outputs of finished steps by name: null for a skipped step, a list for a fan-out.

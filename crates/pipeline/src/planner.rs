@@ -5,13 +5,16 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Expansion, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RetryPolicy, RunContext,
-    RunPlan, SequenceState, StepOutputs, graph,
+    Expansion, JoinRule, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RetryPolicy,
+    RunContext, RunPlan, SequenceState, StepOutputs, graph,
     interpreter::{ITEMS_MAX, article},
-    program::Program,
+    program::{Program, Template},
     session::{Locals, Session},
-    spec::{OUTPUTS_STEP, PIPELINE_KIND, SCHEDULER_POOL, STEPS_MAX, StepSpec},
+    spec::{APPROVE_KIND, OUTPUTS_STEP, PIPELINE_KIND, SCHEDULER_POOL, STEPS_MAX, StepSpec},
 };
+
+/// The longest key of a limit.
+const LIMIT_KEY_MAX: usize = 500;
 
 pub(crate) fn plan(
     spec: &PipelineSpec,
@@ -30,7 +33,11 @@ pub(crate) fn plan(
     let mut steps = Vec::with_capacity(spec.steps.len() + 1);
     for (index, step) in (0..).zip(&spec.steps) {
         let program = Program::of_step(step)?;
-        let needs = needs(spec, &program, &step.needs, &names)?;
+        let mut needs = needs(spec, &program, &step.needs, &names)?;
+        if step.finally {
+            let others = (0..).zip(&spec.steps).filter(|(_, other)| !other.finally).map(|(other, _)| other);
+            needs = others.chain(needs).collect::<BTreeSet<u16>>().into_iter().collect();
+        }
         let tasks = tasks_at_start(&program, step.sequence, &session)?;
         steps.push(planned(index, step, needs, tasks));
     }
@@ -48,7 +55,21 @@ pub(crate) fn plan(
             step.dependents.push(dependent);
         }
     }
-    Ok(RunPlan { steps })
+    let tenant = spec.tenant.as_ref().map(|tenant| tenant_of(tenant, &session)).transpose()?;
+    Ok(RunPlan { tenant, steps })
+}
+
+/// Whose run it is: the evaluated top-level `tenant`.
+fn tenant_of(written: &str, session: &Session<'_>) -> Result<String, PipelineError> {
+    let template = Template::compile("", "tenant".to_owned(), &Value::from(written))?;
+    Ok(text_of(template.evaluate("", session, Locals::default())?))
+}
+
+fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
 }
 
 pub(crate) fn references(spec: &PipelineSpec, index: u16) -> Result<Vec<String>, PipelineError> {
@@ -163,10 +184,7 @@ fn items(program: &Program<'_>, session: &Session<'_>) -> Result<Option<Vec<Valu
 
 fn tasks(program: &Program<'_>, session: &Session<'_>) -> Result<Vec<PlannedTask>, PipelineError> {
     match items(program, session)? {
-        None => Ok(vec![PlannedTask {
-            index: 0,
-            arguments: program.with.evaluate(program.name, session, Locals::default())?,
-        }]),
+        None => Ok(vec![task_of(program, session, 0, Locals::default())?]),
         Some(items) => {
             (0..).zip(&items).map(|(index, item)| task(program, session, index, item, None)).collect()
         }
@@ -195,8 +213,25 @@ fn task(
     previous: Option<&Value>,
 ) -> Result<PlannedTask, PipelineError> {
     let index_value = Value::from(index);
-    let locals = Locals { item: Some((item, &index_value)), previous };
-    Ok(PlannedTask { index, arguments: program.with.evaluate(program.name, session, locals)? })
+    task_of(program, session, index, Locals { item: Some((item, &index_value)), previous })
+}
+
+fn task_of(
+    program: &Program<'_>,
+    session: &Session<'_>,
+    index: u32,
+    locals: Locals<'_>,
+) -> Result<PlannedTask, PipelineError> {
+    let arguments = program.with.evaluate(program.name, session, locals)?;
+    let Some(template) = &program.limit_key else {
+        return Ok(PlannedTask { index, arguments, limit_key: None });
+    };
+    let key = text_of(template.evaluate(program.name, session, locals)?);
+    if key.is_empty() || key.len() > LIMIT_KEY_MAX {
+        let message = format!("a limit's key has 1 to {LIMIT_KEY_MAX} bytes, not {}", key.len());
+        return Err(template.unfit(program.name, message));
+    }
+    Ok(PlannedTask { index, arguments, limit_key: Some(key) })
 }
 
 fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedStep {
@@ -206,12 +241,19 @@ fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) ->
         kind: step.uses.clone(),
         needs,
         dependents: Vec::new(),
-        pool: if step.uses == PIPELINE_KIND { SCHEDULER_POOL.to_owned() } else { step.pool.clone() },
+        pool: match step.uses.as_str() {
+            PIPELINE_KIND | APPROVE_KIND => SCHEDULER_POOL.to_owned(),
+            _ => step.pool.clone(),
+        },
         retry: step.retry,
         timeout_ms: step.timeout_ms,
         tolerate_ppm: step.tolerate_ppm,
         fan_out: step.for_each.is_some(),
         sequence: step.sequence,
+        join: if step.finally { JoinRule::AllDone } else { step.join },
+        finally: step.finally,
+        concurrency: step.limit.as_ref().and_then(|limit| limit.concurrency),
+        rate: step.limit.as_ref().and_then(|limit| limit.rate),
         tasks,
     }
 }
@@ -229,6 +271,10 @@ fn planned_outputs(index: u16, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedS
         tolerate_ppm: 0,
         fan_out: false,
         sequence: false,
+        join: JoinRule::AllSuccess,
+        finally: false,
+        concurrency: None,
+        rate: None,
         tasks,
     }
 }

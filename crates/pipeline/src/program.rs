@@ -18,6 +18,8 @@ pub(crate) struct Program<'s> {
     pub when: Option<Template>,
     pub for_each: Option<Template>,
     pub with: Template,
+    /// The key of its limit.
+    pub limit_key: Option<Template>,
 }
 
 /// A value with its expressions compiled.
@@ -61,25 +63,26 @@ impl<'s> Program<'s> {
             when: step.when.as_ref().map(|value| compile(value, "when")).transpose()?,
             for_each: step.for_each.as_ref().map(|value| compile(value, "for_each")).transpose()?,
             with: Template::compile_map(name, "with".to_owned(), &step.with)?,
+            limit_key: step.limit.as_ref().map(|limit| compile(&limit.key, "limit.key")).transpose()?,
         })
     }
 
     pub(crate) fn of_outputs(outputs: &Map<String, Value>) -> Result<Self, PipelineError> {
         let with = Template::compile_map(OUTPUTS_STEP, "outputs".to_owned(), outputs)?;
-        Ok(Self { name: OUTPUTS_STEP, when: None, for_each: None, with })
+        Ok(Self { name: OUTPUTS_STEP, when: None, for_each: None, with, limit_key: None })
     }
 
     /// The steps whose outputs it reads.
     pub(crate) fn steps(&self) -> BTreeSet<&str> {
         let mut steps = BTreeSet::new();
-        let templates = self.when.iter().chain(&self.for_each).chain([&self.with]);
+        let templates = self.when.iter().chain(&self.for_each).chain([&self.with]).chain(&self.limit_key);
         templates.for_each(|template| template.add_steps(&mut steps));
         steps
     }
 }
 
 impl Template {
-    fn compile(step: &str, place: String, value: &Value) -> Result<Self, PipelineError> {
+    pub(crate) fn compile(step: &str, place: String, value: &Value) -> Result<Self, PipelineError> {
         match value {
             Value::String(text) if text.contains("${") => Self::compile_text(step, place, text),
             Value::Array(items) => {

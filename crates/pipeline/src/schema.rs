@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::spec::{ParamType, STEPS_MAX};
+use crate::spec::{JoinRule, ParamType, STEPS_MAX};
 
 /// The JSON Schema (draft 2020-12) of a pipeline file, which editors complete and check by.
 ///
@@ -27,6 +27,14 @@ pub fn schema() -> Value {
                 "description": "The params of a run: name → declaration. Expressions read params.<name>.",
                 "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,62}$" },
                 "additionalProperties": { "$ref": "#/$defs/param" },
+            },
+            "concurrency": {
+                "type": "integer", "minimum": 1,
+                "description": "How many runs of the pipeline go on at a time; others wait.",
+            },
+            "tenant": {
+                "type": "string",
+                "description": "Whose run it is, such as ${params.owner}: tenants share pools evenly.",
             },
             "steps": {
                 "type": "object",
@@ -100,6 +108,34 @@ fn step(expression: &Value) -> Value {
                 "type": "array",
                 "items": { "$ref": "#/$defs/name" },
                 "description": "Steps that must finish first, beside those that expressions refer to.",
+            },
+            "join": {
+                "enum": JoinRule::NAMES, "default": "all_success",
+                "description": "Which ends of the steps that it needs open the step.",
+            },
+            "finally": {
+                "type": "boolean", "default": false,
+                "description": "Run after all other steps, however these ended, and in a cancelled run too.",
+            },
+            "limit": {
+                "type": "object",
+                "required": ["key"],
+                "additionalProperties": false,
+                "description": "How many tasks with one key may run or start, over all runs.",
+                "properties": {
+                    "key": { "type": "string", "description": "A text, perhaps with expressions over params and item." },
+                    "concurrency": { "type": "integer", "minimum": 1, "description": "How many run at a time." },
+                    "rate": {
+                        "type": "object",
+                        "required": ["count", "per"],
+                        "additionalProperties": false,
+                        "description": "How many start within a time.",
+                        "properties": {
+                            "count": { "type": "integer", "minimum": 1 },
+                            "per": { "$ref": "#/$defs/duration" },
+                        },
+                    },
+                },
             },
             "when": {
                 "description": "The step is skipped, with null outputs, where this is false.",

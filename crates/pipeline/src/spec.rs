@@ -18,6 +18,9 @@ pub const PIPELINE_KIND: &str = "pipeline";
 /// Name and kind of the implicit last step, whose one task carries the evaluated top-level `outputs`.
 pub const OUTPUTS_STEP: &str = "@outputs";
 
+/// The kind that waits for a person.
+pub const APPROVE_KIND: &str = "approve";
+
 /// The most steps in a pipeline, the implicit one not counted.
 pub const STEPS_MAX: usize = 10_000;
 
@@ -35,6 +38,12 @@ pub struct PipelineSpec {
     pub description: Option<String>,
     /// The declared params, in the author's order.
     pub params: Vec<ParamSpec>,
+    /// How many runs of the pipeline go on at a time; others wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Whose run it is: runs of different tenants share pools evenly. A text, perhaps with expressions over `params`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// The steps, in the author's order; a step's place here is its index in plans.
     pub steps: Vec<StepSpec>,
     /// The top-level `outputs`: a map of values and expressions, or nothing where none is written.
@@ -119,6 +128,70 @@ pub struct StepSpec {
     /// How many of a fan-out's tasks may fail, in parts per million of their number.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tolerate_ppm: u32,
+    /// Which ends of the steps that it needs open it.
+    #[serde(default, skip_serializing_if = "JoinRule::is_usual")]
+    pub join: JoinRule,
+    /// Whether it runs after all others, however these ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+    /// How many of its tasks with one key may run or start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitSpec>,
+}
+
+/// Which ends of the needed steps open a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinRule {
+    /// All have succeeded or were skipped.
+    #[default]
+    AllSuccess,
+    /// All have ended, however.
+    AllDone,
+    /// One has succeeded or was skipped; barred when all have ended and none has.
+    AnySuccess,
+}
+
+impl JoinRule {
+    /// The words that `join` takes.
+    pub const NAMES: [&str; 3] = ["all_success", "all_done", "any_success"];
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "all_success" => Some(Self::AllSuccess),
+            "all_done" => Some(Self::AllDone),
+            "any_success" => Some(Self::AnySuccess),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_usual(&self) -> bool {
+        *self == Self::AllSuccess
+    }
+}
+
+/// A limit on tasks that share a key, over all runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSpec {
+    /// The key: a text, perhaps with expressions over `params`, `run`, `item` and the outputs of other steps.
+    pub key: Value,
+    /// How many run at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// How many start within a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateSpec>,
+}
+
+/// So many within so long: a bucket of `count` tokens, refilled evenly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSpec {
+    /// How many.
+    pub count: u32,
+    /// Within how long, in milliseconds.
+    pub per_ms: u64,
 }
 
 /// How often and when a failed task is tried again.

@@ -12,6 +12,14 @@ pub enum QueueError {
     /// No run has this id.
     #[error("there is no run {0}")]
     UnknownRun(RunId),
+    /// The run has no such step.
+    #[error("run {run} has no step {step:?}")]
+    UnknownStep {
+        /// The run.
+        run: RunId,
+        /// The name that was given.
+        step: String,
+    },
     /// The task's parent run vanished: the database was changed from outside.
     #[error("task {0} has no run")]
     Orphan(TaskId),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use tale_primitives::{AttemptId, RunId, TaskId, UtcDay};
 
 use crate::{Lease, NewTask, Priority, QueueError};
@@ -96,7 +96,8 @@ pub async fn expand_step(
 ) -> Result<bool, QueueError> {
     let (total, tasks) = expansion.unwrap_or((0, &[]));
     let indexes: Vec<i32> = tasks.iter().map(|task| task.index as i32).collect();
-    let arguments: Vec<Value> = tasks.iter().map(|task| task.arguments.clone()).collect();
+    let arguments: Vec<Json<&Value>> = tasks.iter().map(|task| Json(&task.arguments)).collect();
+    let limit_keys: Vec<Option<&str>> = tasks.iter().map(|task| task.limit_key.as_deref()).collect();
     Ok(sqlx::query_file_scalar!(
         "../../sql/queue/expand_step.sql",
         lease.task.raw(),
@@ -104,7 +105,8 @@ pub async fn expand_step(
         expansion.is_none(),
         total as i32,
         &indexes,
-        &arguments
+        arguments.as_slice() as &[Json<&Value>],
+        limit_keys.as_slice() as &[Option<&str>]
     )
     .fetch_one(connection)
     .await?)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use tale_primitives::TaskId;
 
 use crate::{Lease, QueueError};
@@ -30,20 +30,34 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
 }
 
-/// Acknowledges successes and opens what they free; returns the tasks that were still the caller's.
-///
-/// A task that is missing from the answer was lost: its attempt has no effect, and what the caller's transaction did
-/// on its behalf must be rolled back.
-pub async fn complete(
-    connection: &mut PgConnection,
-    successes: &[Success],
-) -> Result<Vec<TaskId>, QueueError> {
+/// What an acknowledgement of successes did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// The tasks that were still the caller's.
+    ///
+    /// A task that is missing was lost: its attempt has no effect, and what the caller's transaction did on its behalf
+    /// must be rolled back.
+    pub won: Vec<TaskId>,
+    /// How many tasks became ready.
+    pub released: u32,
+}
+
+/// Acknowledges successes and opens what they free.
+pub async fn complete(connection: &mut PgConnection, successes: &[Success]) -> Result<Completed, QueueError> {
     let (tasks, attempts) = tokens(successes.iter().map(|success| success.lease));
-    let outputs: Vec<Value> = successes.iter().map(|success| success.outputs.clone()).collect();
-    let won = sqlx::query_file_scalar!("../../sql/queue/complete_tasks.sql", &tasks, &attempts, &outputs)
-        .fetch_one(connection)
-        .await?;
-    Ok(won.into_iter().map(TaskId::from_raw).collect())
+    let outputs: Vec<Json<&Value>> = successes.iter().map(|success| Json(&success.outputs)).collect();
+    let row = sqlx::query_file!(
+        "../../sql/queue/finish_tasks.sql",
+        &tasks,
+        &attempts,
+        outputs.as_slice() as &[Json<&Value>]
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Completed {
+        won: row.won.into_iter().map(TaskId::from_raw).collect(),
+        released: row.released.unsigned_abs(),
+    })
 }
 
 /// Records failed attempts: each task is delayed for its next one, or fails for good.

@@ -330,3 +330,21 @@ async fn list_attempts(connection: &mut PgConnection, run: RunId) -> Result<Vec<
         })
         .collect())
 }
+
+/// What is left to do in the whole queue.
+#[derive(Debug, Clone, Serialize)]
+pub struct Backlog {
+    /// Runs that have not ended.
+    pub runs_open: i64,
+    /// Tasks of open steps that have not ended; steps that wait are not counted.
+    pub tasks_open: i64,
+    /// When the last run ended, by the database's clock.
+    pub last_run_ended_at: Option<DateTime<Utc>>,
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+}
+
+/// Counts what is left to do; reads every step, so it is for benchmarks and tools, not for every second.
+pub async fn read_backlog(connection: &mut PgConnection) -> Result<Backlog, QueueError> {
+    Ok(sqlx::query_file_as!(Backlog, "../../sql/queue/read_backlog.sql").fetch_one(connection).await?)
+}

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use tale_primitives::{AttemptId, RunId, TaskId, UtcDay};
 
 use crate::{QueueError, expansions::await_child};
@@ -13,22 +13,33 @@ use crate::{QueueError, expansions::await_child};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
+    /// It waits for its pipeline, which is paused or has as many runs as it may.
+    Queued,
     /// Some step has not ended.
     Running,
     /// Every step ended well or was skipped.
     Succeeded,
     /// Some step failed.
     Failed,
+    /// It was told to stop.
+    Cancelled,
 }
 
 impl RunState {
     /// The word for the state, as the database, the command line and JSON write it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
+    }
+
+    /// Whether nothing of the run is going on any more.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
 }
 
@@ -43,9 +54,11 @@ impl FromStr for RunState {
 
     fn from_str(text: &str) -> Result<Self, QueueError> {
         match text {
+            "queued" => Ok(Self::Queued),
             "running" => Ok(Self::Running),
             "succeeded" => Ok(Self::Succeeded),
             "failed" => Ok(Self::Failed),
+            "cancelled" => Ok(Self::Cancelled),
             _ => Err(QueueError::Unreadable { what: "run.state", value: text.to_owned() }),
         }
     }
@@ -93,6 +106,10 @@ pub struct NewRun {
     pub priority: Priority,
     /// Who or what starts it, for people.
     pub trigger: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
+    /// Runs of different tenants share pools evenly.
+    pub tenant: Option<String>,
     /// The waiting task of another run, for a sub-run.
     pub parent: Option<Parent>,
     /// The steps, by index.
@@ -119,6 +136,46 @@ pub struct Retry {
     pub backoff_cap_ms: u64,
 }
 
+/// Which ends of the needed steps open a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JoinRule {
+    /// All have succeeded or were skipped.
+    #[default]
+    AllSuccess,
+    /// All have ended, however.
+    AllDone,
+    /// One has succeeded; barred when all have ended and none has.
+    AnySuccess,
+}
+
+impl JoinRule {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::AllSuccess => "all_success",
+            Self::AllDone => "all_done",
+            Self::AnySuccess => "any_success",
+        }
+    }
+}
+
+/// How many tasks with one key may run or start; the key is the task's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limit {
+    /// How many at a time.
+    pub capacity: Option<u32>,
+    /// How many within how long: a bucket of so many tokens, refilled evenly.
+    pub rate: Option<Rate>,
+}
+
+/// So many within so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// Within how long, in milliseconds.
+    pub per_ms: u64,
+}
+
 /// A step of a run to start.
 #[derive(Debug, Clone)]
 pub struct NewStep {
@@ -140,6 +197,12 @@ pub struct NewStep {
     pub tolerate_ppm: u32,
     /// Whether its tasks run one after another.
     pub sequence: bool,
+    /// Which ends of the steps that it needs open it.
+    pub join: JoinRule,
+    /// Whether it runs after all others, a cancelled run's too.
+    pub is_finally: bool,
+    /// How many of its tasks with one key may run or start.
+    pub limit: Limit,
     /// Its tasks where they are known already; otherwise the scheduler expands the step when its needs are met.
     pub tasks: Option<Vec<NewTask>>,
 }
@@ -151,6 +214,8 @@ pub struct NewTask {
     pub index: u32,
     /// The evaluated arguments.
     pub arguments: Value,
+    /// The evaluated key of the step's limit, where it has one.
+    pub limit_key: Option<String>,
 }
 
 /// What starting a run did.
@@ -184,6 +249,8 @@ pub async fn start_run(connection: &mut PgConnection, run: &NewRun) -> Result<Op
         run.trigger,
         run.parent.map(|parent| parent.task.raw()),
         run.steps.len() as i32,
+        run.tenant,
+        run.reason,
     )
     .fetch_optional(&mut *connection)
     .await?;
@@ -196,7 +263,14 @@ pub async fn start_run(connection: &mut PgConnection, run: &NewRun) -> Result<Op
     }
     insert_steps(connection, run).await?;
     insert_tasks(connection, run).await?;
-    sqlx::query_file!("../../sql/queue/open_run.sql", run.id.raw()).execute(connection).await?;
+    // a sub-run goes on where its parent does
+    let goes_on = run.parent.is_some()
+        || sqlx::query_file_scalar!("../../sql/queue/take_place.sql", run.id.raw(), run.pipeline)
+            .fetch_one(&mut *connection)
+            .await?;
+    if goes_on {
+        sqlx::query_file!("../../sql/queue/open_run.sql", run.id.raw()).execute(connection).await?;
+    }
     Ok(Some(Started { run: run.id, is_new: true }))
 }
 
@@ -218,6 +292,14 @@ async fn insert_steps(connection: &mut PgConnection, run: &NewRun) -> Result<(),
         steps.iter().map(|step| step.retry.backoff_cap_ms.max(step.retry.backoff_base_ms) as i64).collect();
     let timeouts: Vec<Option<i64>> = steps.iter().map(|step| step.timeout_ms.map(|ms| ms as i64)).collect();
     let tolerate: Vec<i32> = steps.iter().map(|step| step.tolerate_ppm as i32).collect();
+    let joins: Vec<String> = steps.iter().map(|step| step.join.as_str().to_owned()).collect();
+    let finally: Vec<bool> = steps.iter().map(|step| step.is_finally).collect();
+    let capacities: Vec<Option<i32>> =
+        steps.iter().map(|step| step.limit.capacity.map(|capacity| capacity as i32)).collect();
+    let rate_counts: Vec<Option<i32>> =
+        steps.iter().map(|step| step.limit.rate.map(|rate| rate.count as i32)).collect();
+    let rate_ms: Vec<Option<i64>> =
+        steps.iter().map(|step| step.limit.rate.map(|rate| rate.per_ms as i64)).collect();
     let tasks: Vec<i32> = steps.iter().map(|step| step.tasks.as_ref().map_or(0, Vec::len) as i32).collect();
     sqlx::query_file!(
         "../../sql/queue/insert_steps.sql",
@@ -236,6 +318,11 @@ async fn insert_steps(connection: &mut PgConnection, run: &NewRun) -> Result<(),
         &timeouts as &[Option<i64>],
         &tolerate,
         &tasks,
+        &joins,
+        &finally,
+        &capacities as &[Option<i32>],
+        &rate_counts as &[Option<i32>],
+        &rate_ms as &[Option<i64>],
     )
     .execute(connection)
     .await?;
@@ -254,10 +341,18 @@ async fn insert_tasks(connection: &mut PgConnection, run: &NewRun) -> Result<(),
         return Ok(());
     }
     let indexes: Vec<i32> = known().map(|(_, task)| task.index as i32).collect();
-    let arguments: Vec<Value> = known().map(|(_, task)| task.arguments.clone()).collect();
-    sqlx::query_file!("../../sql/queue/insert_tasks.sql", run.id.raw(), &steps, &indexes, &arguments)
-        .execute(connection)
-        .await?;
+    let arguments: Vec<Json<&Value>> = known().map(|(_, task)| Json(&task.arguments)).collect();
+    let limit_keys: Vec<Option<&str>> = known().map(|(_, task)| task.limit_key.as_deref()).collect();
+    sqlx::query_file!(
+        "../../sql/queue/insert_tasks.sql",
+        run.id.raw(),
+        &steps,
+        &indexes,
+        arguments.as_slice() as &[Json<&Value>],
+        limit_keys.as_slice() as &[Option<&str>]
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

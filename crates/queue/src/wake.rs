@@ -112,6 +112,6 @@ async fn hear_others(pool: PgPool, heard: watch::Sender<()>) {
 
 /// Tells every listener that tasks have become ready; for programs that start a run and leave.
 pub async fn notify_ready(connection: &mut PgConnection) -> Result<(), QueueError> {
-    sqlx::query_file!("../../sql/queue/notify_ready.sql").execute(connection).await?;
+    sqlx::query_file!("../../sql/queue/notify_ready.sql").fetch_one(connection).await?;
     Ok(())
 }

@@ -130,6 +130,16 @@ pub async fn promote_due(connection: &mut PgConnection, limit: u32) -> Result<u3
     Ok(promoted as u32)
 }
 
+/// Counts tallies of large fan-outs off their steps, and settles the steps that are done; says whether there were any.
+///
+/// Up to `limit` tallies at a time; each stands for one acknowledged batch.
+pub async fn fold_tallies(connection: &mut PgConnection, limit: u32) -> Result<bool, QueueError> {
+    let folded = sqlx::query_file_scalar!("../../sql/queue/fold_tallies.sql", limit as i32)
+        .fetch_one(connection)
+        .await?;
+    Ok(folded > 0)
+}
+
 /// Every live worker, by pool and age.
 pub async fn list_workers(connection: &mut PgConnection) -> Result<Vec<WorkerReport>, QueueError> {
     let rows = sqlx::query_file!("../../sql/queue/list_workers.sql").fetch_all(connection).await?;

@@ -9,16 +9,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sqlx::{Connection, PgConnection};
 use tale_pipeline::{
-    Expansion, OUTPUTS_STEP, PipelineSpec, RunContext, SequenceState, StepOutputs, expand, references,
+    APPROVE_KIND, Expansion, OUTPUTS_STEP, PipelineSpec, RunContext, SequenceState, StepOutputs, expand,
+    references,
 };
 use tale_queue::{
-    ClaimedTask, Failure, NewTask, Parent, expand_step, fail, fail_expansion, find_version, publish_outputs,
-    run_context, sequence_state, step_outputs,
+    ClaimedTask, Decision, Failure, NewTask, Parent, Question, await_approval, expand_step, fail,
+    fail_expansion, find_version, publish_outputs, run_context, sequence_state, step_outputs,
 };
 
 use crate::{
     SchedulerError, Trigger,
-    trigger::{read_spec, start_child},
+    trigger::{new_task, read_spec, start_child},
 };
 
 /// How many runs may be nested in each other.
@@ -68,10 +69,10 @@ pub(crate) async fn advance(
     task: &ClaimedTask,
 ) -> Result<(), SchedulerError> {
     let mut transaction = connection.begin().await?;
-    let done = if task.index >= 0 {
-        start_sub_run(&mut transaction, task).await
-    } else {
-        expand_one(&mut transaction, specs, task).await
+    let done = match task.kind.as_str() {
+        _ if task.index < 0 => expand_one(&mut transaction, specs, task).await,
+        APPROVE_KIND => ask(&mut transaction, task).await,
+        _ => start_sub_run(&mut transaction, task).await,
     };
     match done {
         Ok(()) => Ok(transaction.commit().await?),
@@ -118,8 +119,7 @@ async fn expand_one(
         Expansion::Next { task, total } => (total, vec![task]),
         Expansion::Finished { total } => (total, vec![]),
     };
-    let tasks: Vec<NewTask> =
-        tasks.into_iter().map(|task| NewTask { index: task.index, arguments: task.arguments }).collect();
+    let tasks: Vec<NewTask> = tasks.into_iter().map(new_task).collect();
     expand_step(connection, task.lease, Some((total, &tasks))).await?;
     Ok(())
 }
@@ -146,6 +146,30 @@ async fn outputs_for(
     Ok(outputs)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approve {
+    #[serde(default)]
+    prompt: Option<String>,
+    #[serde(default)]
+    timeout_seconds: Option<f64>,
+    #[serde(default)]
+    on_timeout: Option<String>,
+}
+
+/// Parks a task until a person answers.
+async fn ask(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), SchedulerError> {
+    let Approve { prompt, timeout_seconds, on_timeout } =
+        serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::ApproveArguments)?;
+    let question = Question {
+        prompt,
+        timeout_ms: timeout_seconds.map(|seconds| (seconds * 1000.0) as u64),
+        on_timeout: on_timeout.map_or(Ok(Decision::Rejected), |written| written.parse())?,
+    };
+    await_approval(connection, task.lease, &question).await?;
+    Ok(())
+}
+
 async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), SchedulerError> {
     let arguments: SubRun =
         serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::SubRunArguments)?;
@@ -160,6 +184,7 @@ async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Res
         logical_date: run.logical_date,
         priority: run.priority,
         started_by: format!("step {} of run {}", task.step_name, task.run),
+        reason: None,
     };
     let parent = Parent { task: task.lease.task, attempt: task.lease.attempt };
     start_child(connection, trigger, parent, task.run).await?;

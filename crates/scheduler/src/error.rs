@@ -19,6 +19,9 @@ pub enum SchedulerError {
     /// The arguments of a step that uses a pipeline are not `{pipeline, params}`.
     #[error("a step that uses `pipeline` needs `with: {{pipeline: name, params: {{…}}}}`: {0}")]
     SubRunArguments(#[source] serde_json::Error),
+    /// The arguments of a step that uses `approve` are not its own.
+    #[error("a step that uses `approve` needs `with: {{prompt, timeout_seconds, on_timeout}}`: {0}")]
+    ApproveArguments(#[source] serde_json::Error),
 }
 
 impl From<sqlx::Error> for SchedulerError {

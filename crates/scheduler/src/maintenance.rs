@@ -1,13 +1,21 @@
-//! What nobody else would do: due retries, and the leases of the dead.
+//! What nobody else would do: tallies of large fan-outs, due retries, limits that open with time, unanswered questions,
+//! cancelled and paused runs, and the leases of the dead.
 
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
-use tale_queue::{QueueError, Wake, promote_due, reap};
+use tale_queue::{
+    QueueError, Wake, expire_approvals, fold_tallies, park_paused, promote_due, reap, reconcile_gates,
+    sweep_cancelled,
+};
 use tokio::time;
 
 /// How many retries one transaction makes ready.
 const PROMOTED_MAX: u32 = 1000;
+/// How many tallies one transaction folds.
+const FOLDED_MAX: u32 = 1000;
+/// How long to wait between two looks for tallies while there are some.
+const FOLD_PAUSE: Duration = Duration::from_millis(10);
 
 /// Looks for due retries and dead workers, for ever.
 pub(crate) struct Maintenance {
@@ -22,13 +30,26 @@ impl Maintenance {
     pub async fn run(self) {
         // nobody could beat before the database was there, so nobody is late yet
         let mut answering_since = Instant::now();
+        let mut promoted_at = Instant::now();
         let mut reaped_at = Instant::now();
+        let mut wakeups = self.wake.listen();
+        let mut is_folding = false;
         loop {
-            time::sleep(self.tick).await;
-            let may_reap = answering_since.elapsed() >= self.lease && reaped_at.elapsed() >= self.lease / 5;
-            match self.tick_once(may_reap).await {
-                Ok(freed) => {
-                    if may_reap {
+            if !is_folding {
+                wakeups.wait(self.tick).await;
+            }
+            time::sleep(FOLD_PAUSE).await;
+            let due = Due {
+                promotion: promoted_at.elapsed() >= self.tick,
+                reaping: answering_since.elapsed() >= self.lease && reaped_at.elapsed() >= self.lease / 5,
+            };
+            match self.tick_once(due).await {
+                Ok(Done { folded, freed }) => {
+                    is_folding = folded;
+                    if due.promotion {
+                        promoted_at = Instant::now();
+                    }
+                    if due.reaping {
                         reaped_at = Instant::now();
                     }
                     if freed {
@@ -44,10 +65,18 @@ impl Maintenance {
         }
     }
 
-    async fn tick_once(&self, may_reap: bool) -> Result<bool, QueueError> {
+    async fn tick_once(&self, due: Due) -> Result<Done, QueueError> {
         let mut connection = self.pool.acquire().await?;
-        let mut freed = promote_due(&mut connection, PROMOTED_MAX).await? > 0;
-        if may_reap {
+        let folded = fold_tallies(&mut connection, FOLDED_MAX).await?;
+        let mut freed = folded;
+        if due.promotion {
+            freed |= promote_due(&mut connection, PROMOTED_MAX).await? > 0;
+            freed |= reconcile_gates(&mut connection, due.reaping).await?;
+            freed |= expire_approvals(&mut connection).await?;
+            freed |= sweep_cancelled(&mut connection).await?;
+            park_paused(&mut connection).await?;
+        }
+        if due.reaping {
             for reaped in reap(&mut connection, self.lease, self.crashes_max).await? {
                 freed = true;
                 if reaped.is_dead {
@@ -57,6 +86,21 @@ impl Maintenance {
                 }
             }
         }
-        Ok(freed)
+        Ok(Done { folded, freed })
     }
+}
+
+/// What a look found.
+struct Done {
+    /// Whether there were tallies, so that more may be on their way.
+    folded: bool,
+    /// Whether tasks may have become ready.
+    freed: bool,
+}
+
+/// What a look does beside folding tallies.
+#[derive(Clone, Copy)]
+struct Due {
+    promotion: bool,
+    reaping: bool,
 }

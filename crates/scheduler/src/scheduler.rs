@@ -106,7 +106,7 @@ impl Scheduler {
         register_worker(&mut connection, identity).await?;
         // whatever an earlier connection had claimed goes back before anything new is taken
         beat(&mut connection, identity.id, &[], Duration::ZERO).await?;
-        let mut claimer = Claimer::open(&mut connection, identity.id, SCHEDULER_POOL).await?;
+        let claimer = Claimer::open(&mut connection, identity.id, SCHEDULER_POOL).await?;
         let mut wakeups = self.wake.listen();
         let mut beaten_at = time::Instant::now();
         while !stop.is_cancelled() {

@@ -3,11 +3,13 @@
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use tale_pipeline::{
-    OUTPUTS_STEP, PipelineSpec, PlannedStep, PlannedTasks, RunContext, plan, resolve_params,
+    JoinRule as PlannedJoin, OUTPUTS_STEP, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RunContext,
+    plan, resolve_params,
 };
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::{
-    NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Retry, Started, find_pipeline, start_run,
+    JoinRule, Limit, NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Rate, Retry, Started,
+    find_pipeline, start_run,
 };
 
 use crate::SchedulerError;
@@ -27,6 +29,8 @@ pub struct Trigger {
     pub priority: Priority,
     /// Who or what starts it, for people.
     pub started_by: String,
+    /// Why, in their words.
+    pub reason: Option<String>,
 }
 
 /// Starts a run of the pipeline's current version; call it inside a transaction.
@@ -68,6 +72,8 @@ async fn compose(
         logical_date: trigger.logical_date,
         priority: trigger.priority,
         trigger: trigger.started_by,
+        reason: trigger.reason,
+        tenant: plan.tenant,
         parent: parent.map(|(parent, _)| parent),
         steps: plan.steps.into_iter().map(new_step).collect(),
     })
@@ -89,19 +95,30 @@ fn new_step(step: PlannedStep) -> NewStep {
         timeout_ms: step.timeout_ms,
         tolerate_ppm: step.tolerate_ppm,
         sequence: step.sequence,
+        join: match step.join {
+            PlannedJoin::AllSuccess => JoinRule::AllSuccess,
+            PlannedJoin::AllDone => JoinRule::AllDone,
+            PlannedJoin::AnySuccess => JoinRule::AnySuccess,
+        },
+        is_finally: step.finally,
+        limit: Limit {
+            capacity: step.concurrency,
+            rate: step.rate.map(|rate| Rate { count: rate.count, per_ms: rate.per_ms }),
+        },
         // a step that is skipped goes through its expansion all the same, so that it ends after what it needs;
         // and so do the run's outputs, even constant ones, because the expansion is what publishes them
         tasks: match step.tasks {
-            PlannedTasks::Now(tasks) if step.kind != OUTPUTS_STEP => Some(
-                tasks
-                    .into_iter()
-                    .map(|task| NewTask { index: task.index, arguments: task.arguments })
-                    .collect(),
-            ),
+            PlannedTasks::Now(tasks) if step.kind != OUTPUTS_STEP => {
+                Some(tasks.into_iter().map(new_task).collect())
+            }
             PlannedTasks::Now(_) | PlannedTasks::Skipped | PlannedTasks::Later => None,
         },
         name: step.name,
         kind: step.kind,
         pool: step.pool,
     }
+}
+
+pub(crate) fn new_task(task: PlannedTask) -> NewTask {
+    NewTask { index: task.index, arguments: task.arguments, limit_key: task.limit_key }
 }

@@ -5,43 +5,64 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool};
 use tale_primitives::RunId;
-use tale_queue::{Failure, Lease, QueueError, Success, Wake, complete, fail, release};
+use tale_queue::{ClaimedTask, Failure, Lease, QueueError, Success, Wake, complete, fail, release};
 use tale_storage::{NewArtifact, publish_artifacts};
-use tokio::{sync::mpsc, time};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{self, Instant},
+};
 
-use crate::{Completion, Effect, TaskError, held::Held, outcome::chain, source::Outcome};
+use crate::{Completion, Effect, TaskError, held::Held, intake::Intake, outcome::chain, source::Outcome};
 
 /// How many outcomes one transaction acknowledges at most.
-const BATCH: usize = 100;
-/// How long outcomes are gathered before they are acknowledged.
+const BATCH_MAX: usize = 400;
+/// From how many outcomes on another transaction is worth its while beside one that is on its way.
+const BATCH_GOOD: usize = 100;
+/// How long outcomes wait for company while another transaction is on its way.
 const GATHER: Duration = Duration::from_millis(2);
+/// How many transactions acknowledge at the same time.
+const LANES: usize = 4;
 /// How long to wait before trying again while the database does not answer.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The loop that acknowledges what the attempts of one worker came to.
+/// The loop that acknowledges what the attempts of one worker came to, and claims more in the same transactions.
+#[derive(Clone)]
 pub(crate) struct Acknowledger {
     pub pool: PgPool,
     pub wake: Wake,
     pub held: Held,
-    pub outcomes: mpsc::UnboundedReceiver<Outcome>,
+    pub intake: Intake,
 }
 
 impl Acknowledger {
     /// Acknowledges until every sender of outcomes is gone.
-    pub async fn run(mut self) {
+    ///
+    /// What comes in while nothing is on its way is acknowledged at once; under load outcomes gather while the
+    /// transactions before them wait for the disk.
+    pub async fn run(self, mut outcomes: mpsc::UnboundedReceiver<Outcome>) {
+        let mut lanes = JoinSet::new();
         let mut batch = Vec::new();
-        while let Some(first) = self.outcomes.recv().await {
-            batch.push(first);
-            // an effect is acknowledged by itself, so that waiting for company would only cost time
-            if batch.iter().all(|outcome| matches!(&outcome.result, Ok(completion) if is_plain(completion))) {
-                time::sleep(GATHER).await;
+        let mut gathered_since = Instant::now();
+        let mut is_open = true;
+        while is_open || !batch.is_empty() || !lanes.is_empty() {
+            let is_due = lanes.is_empty() || batch.len() >= BATCH_GOOD || gathered_since.elapsed() >= GATHER;
+            if !batch.is_empty() && lanes.len() < LANES && is_due {
+                let (this, outcomes) = (self.clone(), std::mem::take(&mut batch));
+                lanes.spawn(async move { this.acknowledge(outcomes).await });
+                continue;
             }
-            while batch.len() < BATCH
-                && let Ok(next) = self.outcomes.try_recv()
-            {
-                batch.push(next);
+            let room = BATCH_MAX.saturating_sub(batch.len());
+            tokio::select! {
+                received = outcomes.recv_many(&mut batch, room), if is_open && room > 0 => {
+                    is_open = received > 0;
+                    if batch.len() == received {
+                        gathered_since = Instant::now();
+                    }
+                }
+                _ = lanes.join_next(), if !lanes.is_empty() => {}
+                () = time::sleep_until(gathered_since + GATHER), if !batch.is_empty() && lanes.len() < LANES => {}
             }
-            self.acknowledge(std::mem::take(&mut batch)).await;
         }
     }
 
@@ -60,14 +81,15 @@ impl Acknowledger {
                 Err(error) => failures.push(failure(lease, error)),
             }
         }
-        failures.extend(self.commit_successes(&successes).await);
+        if !successes.is_empty() {
+            failures.extend(self.commit_successes(&successes).await);
+        }
         for last in [Acknowledgement::Fail(&failures), Acknowledgement::Release(&stopped)] {
             if let Some(error) = self.until_answered(&last).await {
                 tracing::error!(%error, "an outcome could not be recorded: its task is queued again when its lease ends");
             }
         }
         self.held.remove(leases);
-        self.wake.tell();
     }
 
     /// Acknowledges successes together, or one by one where the database refuses one of them.
@@ -103,7 +125,7 @@ impl Acknowledger {
         let leases = acknowledgement.leases();
         while leases.iter().any(|lease| self.held.contains(lease)) {
             let result = match self.pool.acquire().await {
-                Ok(mut connection) => acknowledgement.send(&mut connection).await,
+                Ok(mut connection) => self.tell_once(&mut connection, acknowledgement).await,
                 Err(error) => Err(error.into()),
             };
             match result {
@@ -116,6 +138,45 @@ impl Acknowledger {
             }
         }
         None
+    }
+}
+
+impl Acknowledger {
+    /// Tells the queue once and takes in what was claimed on the way; returns an effect's own refusal.
+    async fn tell_once(
+        &self,
+        connection: &mut PgConnection,
+        acknowledgement: &Acknowledgement<'_>,
+    ) -> Result<Option<TaskError>, QueueError> {
+        let Answer { refused, released, claimed } = acknowledgement.send(connection, &self.intake).await?;
+        let late = self.intake.accept(claimed);
+        if !late.is_empty() {
+            // the worker has stopped in the meantime; where this fails, the leases end with it
+            let handed_back = release(connection, &late).await;
+            self.held.remove(late);
+            handed_back?;
+        }
+        if released {
+            self.wake.tell();
+        }
+        Ok(refused)
+    }
+}
+
+/// What the queue answered.
+#[derive(Default)]
+struct Answer {
+    /// An effect's own refusal, after everything was rolled back.
+    refused: Option<TaskError>,
+    /// Whether other tasks became ready.
+    released: bool,
+    /// What was claimed in the same transaction.
+    claimed: Vec<ClaimedTask>,
+}
+
+impl Answer {
+    fn released(released: bool) -> Self {
+        Self { released, ..Self::default() }
     }
 }
 
@@ -137,24 +198,36 @@ impl Acknowledgement<'_> {
         }
     }
 
-    /// Tells the queue once; the inner error is an effect's own refusal, after everything was rolled back.
-    async fn send(&self, connection: &mut PgConnection) -> Result<Option<TaskError>, QueueError> {
+    /// Tells the queue once.
+    async fn send(&self, connection: &mut PgConnection, intake: &Intake) -> Result<Answer, QueueError> {
         match self {
-            Self::Complete(successes) => complete(connection, successes).await.map(|_| None),
-            Self::Fail(failures) => fail(connection, failures).await.map(|_| None),
-            Self::Release(leases) => release(connection, leases).await.map(|_| None),
+            Self::Complete(successes) => {
+                let mut transaction = connection.begin().await?;
+                let completed = complete(&mut transaction, successes).await?;
+                let claimed = intake.take(&mut transaction, successes.len()).await?;
+                transaction.commit().await?;
+                // what was claimed here is no news to anybody
+                let released = completed.released as usize > claimed.len();
+                Ok(Answer { refused: None, released, claimed })
+            }
+            Self::Fail(failures) => fail(connection, failures).await.map(|_| Answer::released(true)),
+            Self::Release(leases) => release(connection, leases).await.map(|_| Answer::released(true)),
             Self::Commit { success, run, artifacts, effects } => {
                 let mut transaction = connection.begin().await?;
-                if complete(&mut transaction, std::slice::from_ref(*success)).await?.is_empty() {
+                let completed = complete(&mut transaction, std::slice::from_ref(*success)).await?;
+                if completed.won.is_empty() {
                     tracing::info!(task = %success.lease.task, "the attempt was lost; what it did is rolled back");
                     transaction.rollback().await?;
-                    return Ok(None);
+                    return Ok(Answer::default());
                 }
                 match apply(&mut transaction, *run, success.lease, artifacts, effects).await {
-                    Ok(()) => transaction.commit().await.map(|()| None).map_err(QueueError::from),
+                    Ok(()) => {
+                        transaction.commit().await?;
+                        Ok(Answer::released(completed.released > 0))
+                    }
                     Err(refusal) => {
                         transaction.rollback().await?;
-                        Ok(Some(refusal))
+                        Ok(Answer { refused: Some(refusal), ..Answer::default() })
                     }
                 }
             }

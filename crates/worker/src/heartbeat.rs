@@ -10,6 +10,8 @@ use crate::{held::Held, outcome::chain};
 
 /// How many heartbeats a lease takes.
 const BEATS_PER_LEASE: u32 = 4;
+/// A heartbeat is also how an attempt learns that its run was cancelled, which it should within two seconds.
+const PERIOD_MAX: Duration = Duration::from_millis(1500);
 /// The share of the lease after which a worker that is not answered stops its attempts: with the next tick that is
 /// noticed, at the latest, before the last quarter of the lease has passed.
 const UNANSWERED_SHARE_MAX: f64 = 0.7;
@@ -25,7 +27,7 @@ pub(crate) struct Heart {
 impl Heart {
     /// Beats several times in a lease, for ever; the caller aborts it.
     pub async fn run(self) {
-        let period = self.lease / BEATS_PER_LEASE;
+        let period = (self.lease / BEATS_PER_LEASE).min(PERIOD_MAX);
         let mut ticks = time::interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connection = None;

@@ -18,10 +18,16 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub fn add(&self, lease: Lease) -> CancellationToken {
-        let token = CancellationToken::new();
-        self.lock().insert(lease, token.clone());
-        token
+    /// Holds these leases; returns what stops the attempt at each.
+    pub fn add(&self, leases: impl Iterator<Item = Lease>) -> Vec<CancellationToken> {
+        let mut held = self.lock();
+        leases
+            .map(|lease| {
+                let token = CancellationToken::new();
+                held.insert(lease, token.clone());
+                token
+            })
+            .collect()
     }
 
     /// Frees the slots of these leases: acknowledged, lost or handed back.

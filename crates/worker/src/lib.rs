@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod acknowledge;
+mod backlog;
 mod context;
 mod heartbeat;
 mod held;
+mod intake;
 mod kind;
 mod logs;
 mod outcome;
+mod pace;
 mod source;
 mod worker;
 

@@ -1,9 +1,10 @@
-//! The queue as an apalis backend: claimed tasks come in through a channel, outcomes leave through another.
+//! The queue as an apalis backend: claimed tasks come in from the backlog, outcomes leave through a channel.
 
 use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use apalis_core::{
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
-use crate::{Completion, TaskError};
+use crate::{Completion, TaskError, backlog::Backlog, pace::Pace};
 
 /// A claimed task on its way to its kind.
 #[derive(Debug, Clone)]
@@ -41,7 +42,8 @@ pub(crate) struct Outcome {
 /// The apalis backend of one worker.
 #[derive(Debug)]
 pub(crate) struct ClaimedTasks {
-    pub assignments: mpsc::UnboundedReceiver<Assignment>,
+    pub backlog: Backlog,
+    pub pace: Pace,
     pub outcomes: mpsc::UnboundedSender<Outcome>,
 }
 
@@ -58,7 +60,7 @@ impl Backend for ClaimedTasks {
         context: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Task<Assignment>, Infallible>>> {
-        let next = self.assignments.poll_recv(context);
+        let next = self.backlog.poll_start(context);
         if let Poll::Ready(None) = next {
             // without more to come the worker would wait for its next task for ever; it finishes what runs
             let _ = worker.stop();
@@ -83,26 +85,31 @@ impl BackendConfig for ClaimedTasks {
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> OutcomeLayer {
-        OutcomeLayer(self.outcomes.clone())
+        let Self { backlog, pace, outcomes } = self;
+        OutcomeLayer { backlog: backlog.clone(), pace: pace.clone(), outcomes: outcomes.clone() }
     }
 }
 
 /// The outermost layer of the worker: whatever happens to an attempt, panics included, becomes its outcome.
 #[derive(Debug, Clone)]
-pub(crate) struct OutcomeLayer(mpsc::UnboundedSender<Outcome>);
+pub(crate) struct OutcomeLayer {
+    backlog: Backlog,
+    pace: Pace,
+    outcomes: mpsc::UnboundedSender<Outcome>,
+}
 
 impl<S> Layer<S> for OutcomeLayer {
     type Service = SendOutcome<S>;
 
     fn layer(&self, inner: S) -> SendOutcome<S> {
-        SendOutcome { inner, outcomes: self.0.clone() }
+        SendOutcome { inner, layer: self.clone() }
     }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct SendOutcome<S> {
     inner: S,
-    outcomes: mpsc::UnboundedSender<Outcome>,
+    layer: OutcomeLayer,
 }
 
 impl<S> Service<Task<Assignment>> for SendOutcome<S>
@@ -121,9 +128,10 @@ where
 
     fn call(&mut self, task: Task<Assignment>) -> Self::Future {
         let (lease, run) = (task.args.claimed.lease, task.args.claimed.run);
-        let outcomes = self.outcomes.clone();
+        let OutcomeLayer { backlog, pace, outcomes } = self.layer.clone();
         let attempt = self.inner.call(task);
         async move {
+            let started = Instant::now();
             let result = attempt.await.map_err(|error| {
                 let error: BoxDynError = error.into();
                 match error.downcast::<TaskError>() {
@@ -132,8 +140,10 @@ where
                     Err(error) => TaskError::retry(error),
                 }
             });
+            pace.record(started.elapsed());
             // the receiver outlives the apalis worker; without it there is nobody left to tell
             let _ = outcomes.send(Outcome { lease, run, result });
+            backlog.free_slot();
             Ok(())
         }
         .boxed()

@@ -1,7 +1,6 @@
 //! One worker process: its loops, and how it stops.
 
 use std::{
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,7 +15,7 @@ use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
-use tale_queue::{ClaimedTask, Claimer, NewWorker, QueueError, Wake, deregister_worker, register_worker};
+use tale_queue::{Claimer, Lease, NewWorker, QueueError, Wake, deregister_worker, register_worker, release};
 use tale_storage::Store;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
@@ -25,13 +24,20 @@ use tower::Service;
 use crate::{
     Cancellation, Completion, KindRegistry, TaskContext, TaskError,
     acknowledge::Acknowledger,
+    backlog::Backlog,
     heartbeat::Heart,
     held::Held,
+    intake::Intake,
     logs::{self, LogSender},
     outcome::chain,
+    pace::Pace,
     source::{Assignment, ClaimedTasks},
 };
 
+/// How many short tasks a worker claims in advance at most.
+const PREFETCH_MAX: u32 = 2000;
+/// How long a task that was claimed in advance may wait for a slot before it is handed back.
+const PREFETCHED_AT_MOST: Duration = Duration::from_secs(1);
 /// How long a stopping worker waits for the last lines of its attempts' logs.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -42,6 +48,8 @@ pub struct WorkerSettings {
     pub pool: String,
     /// How many tasks it runs at a time.
     pub slots: u32,
+    /// How many short tasks it may claim in advance of a free slot; 0 where tasks are precious, as on a GPU.
+    pub prefetch_max: u32,
     /// How long a silent worker keeps its tasks.
     pub lease: Duration,
     /// How long running tasks may go on after a stop was asked for.
@@ -53,10 +61,13 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// The usual settings for `slots` slots in `pool`: leases of 15 s, 10 s of grace.
+    /// The usual settings for `slots` slots in `pool`: leases of 15 s, 10 s of grace, and short tasks claimed in advance
+    /// unless the pool is one of GPUs (its name begins with `gpu`).
     pub fn new(pool: impl Into<String>, slots: u32) -> Self {
+        let pool = pool.into();
         Self {
-            pool: pool.into(),
+            prefetch_max: if pool.starts_with("gpu") { 0 } else { PREFETCH_MAX },
+            pool,
             slots: slots.max(1),
             lease: Duration::from_secs(15),
             grace: Duration::from_secs(10),
@@ -101,14 +112,17 @@ impl Worker {
             pid: std::process::id(),
             slots: self.settings.slots,
         };
-        self.register(&identity, &stop).await?;
-        if stop.is_cancelled() {
-            return Ok(());
-        }
+        let Some(claimer) = self.introduce(&identity, &stop).await? else { return Ok(()) };
         tracing::info!(worker = %identity.id, pool = identity.pool, slots = identity.slots, "worker started");
 
         let held = Held::default();
-        let (assign, assignments) = mpsc::unbounded_channel();
+        let intake = Intake {
+            claimer,
+            held: held.clone(),
+            backlog: Backlog::new(self.settings.slots as usize),
+            pace: Pace::new(self.settings.slots, self.settings.prefetch_max),
+            stop: stop.clone(),
+        };
         let (outcome_sender, outcomes) = mpsc::unbounded_channel();
         let (log_sender, log_lines) = logs::channel();
         let heart = tokio::spawn(
@@ -121,33 +135,37 @@ impl Worker {
             .run(),
         );
         let storing = tokio::spawn(logs::store_logs(self.database.clone(), log_lines));
-        let acknowledging = tokio::spawn(
-            Acknowledger {
-                pool: self.database.clone(),
-                wake: self.wake.clone(),
-                held: held.clone(),
-                outcomes,
-            }
-            .run(),
-        );
+        let acknowledger = Acknowledger {
+            pool: self.database.clone(),
+            wake: self.wake.clone(),
+            held: held.clone(),
+            intake: intake.clone(),
+        };
+        let acknowledging = tokio::spawn(acknowledger.run(outcomes));
         let attempts = RunAttempt {
             kinds: self.kinds.clone(),
             store: self.store.clone(),
             database: self.database.clone(),
             logs: log_sender,
         };
+        let source = ClaimedTasks {
+            backlog: intake.backlog.clone(),
+            pace: intake.pace.clone(),
+            outcomes: outcome_sender,
+        };
         let runtime = tokio::spawn(
             WorkerBuilder::new(identity.id.to_string())
-                .backend(ClaimedTasks { assignments, outcomes: outcome_sender })
+                .backend(source)
                 .parallelize(tokio::spawn)
                 .layer(CatchPanicLayer::new())
                 .build(attempts)
                 .run(),
         );
 
-        self.claim_until(&stop, &identity, &held, assign).await;
+        self.claim_until(&stop, &intake).await;
+        self.hand_back(&held, &intake.backlog.close()).await;
         self.drain(&held).await;
-        // the claim loop's end closed the channel, so the runtime ends with its last attempt
+        // the backlog is closed, so the runtime ends with its last attempt
         let ended = runtime.await;
         // once the lease has passed without an answer there is nothing left to acknowledge
         end_within(self.settings.lease, acknowledging).await;
@@ -162,42 +180,46 @@ impl Worker {
         }
     }
 
-    async fn register(&self, identity: &NewWorker, stop: &CancellationToken) -> Result<(), WorkerError> {
-        loop {
-            let registered = async {
+    /// Makes the worker known, waiting for a database that does not answer yet; nothing where it is stopped before.
+    async fn introduce(
+        &self,
+        identity: &NewWorker,
+        stop: &CancellationToken,
+    ) -> Result<Option<Claimer>, WorkerError> {
+        while !stop.is_cancelled() {
+            let introduced = async {
                 let mut connection = self.database.acquire().await?;
-                register_worker(&mut connection, identity).await
+                register_worker(&mut connection, identity).await?;
+                Claimer::open(&mut connection, identity.id, &identity.pool).await
             };
-            match registered.await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_transient() && !stop.is_cancelled() => {
+            match introduced.await {
+                Ok(claimer) => return Ok(Some(claimer)),
+                Err(error) if error.is_transient() => {
                     tracing::warn!(error = chain(&error), "the worker cannot register yet");
                     time::sleep(Duration::from_millis(500)).await;
                 }
                 Err(error) => return Err(WorkerError::Register(error)),
             }
         }
+        Ok(None)
     }
 
-    async fn claim_until(
-        &self,
-        stop: &CancellationToken,
-        identity: &NewWorker,
-        held: &Held,
-        assign: mpsc::UnboundedSender<Assignment>,
-    ) {
-        let mut claimer = None;
+    /// Claims whenever there are fewer tasks than slots; acknowledgements claim the rest.
+    async fn claim_until(&self, stop: &CancellationToken, intake: &Intake) {
         let mut wakeups = self.wake.listen();
         while !stop.is_cancelled() {
-            let free = (self.settings.slots as usize).saturating_sub(held.count());
-            if free == 0 {
+            self.hand_back(&intake.held, &intake.backlog.take_stale(PREFETCHED_AT_MOST)).await;
+            let is_full = intake.held.count() >= self.settings.slots as usize;
+            if is_full {
                 tokio::select! {
-                    () = held.below(self.settings.slots as usize) => {}
+                    () = intake.held.below(self.settings.slots as usize) => {}
+                    () = time::sleep(PREFETCHED_AT_MOST) => {}
                     () = stop.cancelled() => {}
                 }
                 continue;
             }
-            match self.claim(&mut claimer, identity, free as u32).await {
+            let claimed = async { intake.claim(&mut *self.database.acquire().await?).await };
+            match claimed.await {
                 Ok(claimed) if claimed.is_empty() => {
                     tokio::select! {
                         () = wakeups.wait(self.settings.poll) => {}
@@ -205,11 +227,8 @@ impl Worker {
                     }
                 }
                 Ok(claimed) => {
-                    for claimed in claimed {
-                        let stop = held.add(claimed.lease);
-                        // the receiver lives as long as the runtime, which ends after this loop
-                        let _ = assign.send(Assignment { claimed: Arc::new(claimed), stop });
-                    }
+                    let late = intake.accept(claimed);
+                    self.hand_back(&intake.held, &late).await;
                 }
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "no tasks could be claimed");
@@ -219,18 +238,18 @@ impl Worker {
         }
     }
 
-    async fn claim(
-        &self,
-        claimer: &mut Option<Claimer>,
-        identity: &NewWorker,
-        count: u32,
-    ) -> Result<Vec<ClaimedTask>, QueueError> {
-        let mut connection = self.database.acquire().await?;
-        let claimer = match claimer {
-            Some(claimer) => claimer,
-            None => claimer.insert(Claimer::open(&mut connection, identity.id, &identity.pool).await?),
-        };
-        claimer.claim(&mut connection, count).await
+    /// Gives up leases whose attempts have not started.
+    async fn hand_back(&self, held: &Held, leases: &[Lease]) {
+        if leases.is_empty() {
+            return;
+        }
+        let released = async { release(&mut *self.database.acquire().await?, leases).await };
+        if let Err(error) = released.await {
+            // the next heartbeat no longer names them, and that gives them back as well
+            tracing::debug!(error = chain(&error), "tasks could not be handed back");
+        }
+        held.remove(leases.iter().copied());
+        self.wake.tell();
     }
 
     /// Gives running attempts the grace period, then stops them.

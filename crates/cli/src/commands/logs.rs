@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use tale_primitives::RunId;
-use tale_queue::{LogLine, QueueError, RunState, read_logs, run_state};
+use tale_queue::{LogLine, QueueError, read_logs, run_state};
 
 use crate::{
     arguments::Global,
@@ -51,7 +51,7 @@ impl Logs {
             if lines.len() == BATCH as usize {
                 continue;
             }
-            if !self.follow || (state != RunState::Running && lines.is_empty()) {
+            if !self.follow || (state.has_ended() && lines.is_empty()) {
                 break;
             }
             tokio::select! {

@@ -1,6 +1,10 @@
 //! One file per command.
 
 pub mod apply;
+pub mod approve;
+pub mod audit;
+pub mod bench;
+pub mod cancel;
 pub mod claims;
 pub mod completions;
 pub mod dataset;
@@ -9,9 +13,12 @@ pub mod doctor;
 pub mod epoch;
 pub mod kinds;
 pub mod ledger;
+pub mod limit;
 pub mod logs;
+pub mod pause;
 pub mod pipeline;
 pub mod pov;
+pub mod retry;
 pub mod run;
 pub mod runs;
 pub mod show;
@@ -38,6 +45,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Runs(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
+        Command::Cancel(command) => command.run(global).await,
+        Command::Pause(command) => command.run(global).await,
+        Command::Resume(command) => command.run(global).await,
+        Command::Retry(command) => command.run(global).await,
+        Command::Approve(command) => command.run(global).await,
+        Command::Limit(command) => command.run(global).await,
+        Command::Audit(command) => command.run(global).await,
         Command::Workers(command) => command.run(global).await,
         Command::Pipeline(command) => command.run(global).await,
         Command::Kinds(command) => command.run(global).await,
@@ -46,6 +60,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Epoch(command) => command.run(global).await,
         Command::Ledger(command) => command.run(global).await,
         Command::Claims(command) => command.run(global).await,
+        Command::Bench(command) => command.run(global).await,
         Command::Doctor(command) => command.run(global).await,
         Command::Completions(command) => command.run(global).await,
     }

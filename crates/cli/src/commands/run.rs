@@ -3,9 +3,9 @@
 use std::{process::ExitCode, time::Duration};
 
 use chrono::Utc;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sqlx::Connection;
 use tale_pipeline::{PipelineSpec, parse_param_text};
 use tale_primitives::{RunId, UtcDay};
@@ -21,7 +21,9 @@ use crate::{
     engine::{Engine, EngineSettings, usual_slots},
     failure::{FAILED, Failure, UNUSABLE},
     installation::Installation,
-    interrupt, output, pipelines,
+    interrupt,
+    operator::{audit, operator},
+    output, pipelines,
     progress::Progress,
 };
 
@@ -44,6 +46,20 @@ pub struct Run {
     /// A run with this key is started once: another start with it returns the first run.
     #[arg(long, value_name = "KEY")]
     dedup_key: Option<String>,
+    /// How urgent its tasks are; what has waited for a minute overtakes one step of urgency.
+    #[arg(long, value_enum, default_value_t)]
+    priority: Urgency,
+    /// Why it is started; the run and the audit log keep it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Urgency {
+    Urgent,
+    #[default]
+    Normal,
+    Background,
 }
 
 #[derive(Serialize)]
@@ -85,6 +101,10 @@ impl Run {
             eprintln!("help: `tale show {}` has the details", started.run);
             return Ok(ExitCode::from(FAILED));
         }
+        if started.state == RunState::Cancelled {
+            eprintln!("the run was cancelled");
+            return Ok(ExitCode::from(FAILED));
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -102,10 +122,19 @@ impl Run {
             params,
             dedup_key: self.dedup_key.clone(),
             logical_date: self.date.unwrap_or_else(|| UtcDay::of(Utc::now())),
-            priority: Priority::Normal,
-            started_by: "tale run".to_owned(),
+            priority: match self.priority {
+                Urgency::Urgent => Priority::Urgent,
+                Urgency::Normal => Priority::Normal,
+                Urgency::Background => Priority::Background,
+            },
+            started_by: format!("tale run by {}", operator()),
+            reason: self.reason.clone(),
         };
         let started = start(&mut transaction, trigger).await?;
+        if started.is_new {
+            let details = json!({ "pipeline": self.pipeline, "params": self.params, "reason": self.reason });
+            audit(&mut transaction, "run.start", &started.run.to_string(), &details).await?;
+        }
         transaction.commit().await?;
         notify_ready(&mut connection).await?;
         let nobody_works = list_workers(&mut connection).await?.is_empty();
@@ -213,7 +242,7 @@ pub async fn wait(
             Ok::<_, QueueError>((state, run_progress(&mut connection, run).await?))
         };
         match look.await {
-            Ok((state, _)) if state != RunState::Running => return Ok(state),
+            Ok((state, _)) if state.has_ended() => return Ok(state),
             Ok((_, how_far)) => {
                 let running = how_far.running.unwrap_or_default();
                 progress

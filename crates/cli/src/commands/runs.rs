@@ -14,8 +14,9 @@ pub struct Runs {
     /// Only runs of this pipeline.
     #[arg(long, value_name = "NAME")]
     pipeline: Option<String>,
-    /// Only runs in this state: running, succeeded or failed.
-    #[arg(long, value_parser = |text: &str| text.parse::<RunState>().map_err(|_| "expected running, succeeded or failed"))]
+    /// Only runs in this state: queued, running, succeeded, failed or cancelled.
+    #[arg(long, value_parser = |text: &str| text.parse::<RunState>()
+        .map_err(|_| "expected queued, running, succeeded, failed or cancelled"))]
     state: Option<RunState>,
     /// Sub-runs too.
     #[arg(long)]

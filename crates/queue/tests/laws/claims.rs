@@ -168,5 +168,5 @@ async fn a_claimed_task_carries_what_its_worker_needs() {
     assert_eq!(claimed.timeout, Some(std::time::Duration::from_millis(1500)));
     assert_eq!(claimed.logical_date.to_string(), "2026-11-23");
     let won = tale_queue::complete(&mut worker.connection, &[success(claimed.lease)]).await.unwrap();
-    assert_eq!(won, [claimed.lease.task]);
+    assert_eq!(won.won, [claimed.lease.task]);
 }

@@ -1,4 +1,5 @@
-use tale_queue::{NewStep, RunState, Success, complete, expand_step, fail};
+use sqlx::Connection;
+use tale_queue::{NewStep, RunState, Success, complete, expand_step, fail, fold_tallies};
 
 use crate::bench::{Bench, final_failure, new_tasks, step, success, unplanned};
 
@@ -46,7 +47,9 @@ async fn no_decrement_is_lost_when_many_connections_complete_one_step_at_once() 
         for batch in leases.chunks(10) {
             let batch: Vec<Success> = batch.iter().copied().map(success).collect();
             let mut connection = bench.connect().await;
-            batches.push(tokio::spawn(async move { complete(&mut connection, &batch).await.unwrap().len() }));
+            batches.push(tokio::spawn(
+                async move { complete(&mut connection, &batch).await.unwrap().won.len() },
+            ));
         }
         let mut won = 0;
         for batch in batches {
@@ -90,7 +93,7 @@ async fn needs_that_end_in_one_batch_are_all_counted() {
         vec![step("a", 0, &[3], 1), step("b", 0, &[3], 2), step("c", 0, &[3], 1), step("join", 3, &[], 1)];
     let run = bench.start(&mut worker.connection, steps).await;
     let batch: Vec<Success> = worker.claim(10).await.iter().map(|task| success(task.lease)).collect();
-    assert_eq!(complete(&mut worker.connection, &batch).await.unwrap().len(), 4);
+    assert_eq!(complete(&mut worker.connection, &batch).await.unwrap().won.len(), 4);
     assert_eq!(worker.work_off().await, [(3, 0)]);
     assert_eq!(bench.state(run).await, RunState::Succeeded);
 }
@@ -205,7 +208,7 @@ async fn a_failure_and_a_success_that_end_together_bar_what_needs_both() {
     let successes = [success(claimed[1].lease)];
     let (failed, completed) =
         tokio::join!(fail(&mut other, &failures), complete(&mut worker.connection, &successes));
-    assert_eq!((failed.unwrap().len(), completed.unwrap().len()), (1, 1));
+    assert_eq!((failed.unwrap().len(), completed.unwrap().won.len()), (1, 1));
     assert_eq!(bench.steps(run).await, ["failed", "succeeded", "upstream_failed", "upstream_failed"]);
     assert_eq!(bench.state(run).await, RunState::Failed);
 }
@@ -248,4 +251,49 @@ async fn open_and_failed_steps_are_counted_as_they_end() {
     assert_eq!(counts().await, (2, 0, RunState::Running));
     fail(&mut worker.connection, &[final_failure(claimed[1].lease)]).await.unwrap();
     assert_eq!(counts().await, (0, 2, RunState::Failed));
+}
+
+#[tokio::test]
+async fn acknowledgements_of_a_large_step_do_not_wait_for_each_other() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let run =
+        bench.start(&mut worker.connection, vec![step("many", 0, &[1], 300), step("join", 1, &[], 1)]).await;
+    let leases: Vec<_> = worker.claim(300).await.into_iter().map(|task| task.lease).collect();
+    let (one, rest): (Vec<_>, Vec<_>) =
+        leases.into_iter().map(success).partition(|it| it.lease.task.raw() % 2 == 0);
+
+    // the first acknowledgement is on its way to the disk while the second comes, and is not in its way
+    let mut slow = bench.connect().await;
+    let mut transaction = slow.begin().await.unwrap();
+    complete(&mut transaction, &one).await.unwrap();
+    sqlx::query("set lock_timeout = '100ms'").execute(&mut worker.connection).await.unwrap();
+    complete(&mut worker.connection, &rest).await.expect("it waits for nobody");
+    transaction.commit().await.unwrap();
+
+    assert_eq!(worker.work_off().await, [(1, 0)]);
+    assert_eq!(bench.state(run).await, RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn tallies_are_counted_once_by_schedulers_that_meet_and_shown_before_that() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let run = bench.start(&mut worker.connection, vec![step("many", 0, &[], 300)]).await;
+    for _ in 0..30 {
+        let successes: Vec<_> = worker.claim(10).await.into_iter().map(|task| success(task.lease)).collect();
+        complete(&mut worker.connection, &successes).await.unwrap();
+    }
+    assert_eq!(bench.report(run).await.steps[0].tasks_open, 0, "what is not counted yet is shown");
+    assert_eq!(bench.state(run).await, RunState::Running);
+
+    let mut folding = Vec::new();
+    for _ in 0..4 {
+        let mut connection = bench.connect().await;
+        folding.push(tokio::spawn(async move { while fold_tallies(&mut connection, 3).await.unwrap() {} }));
+    }
+    for fold in folding {
+        fold.await.unwrap();
+    }
+    assert_eq!(bench.state(run).await, RunState::Succeeded);
 }

@@ -5,9 +5,13 @@
 
 mod bench;
 mod claims;
+mod control;
 mod countdown;
 mod expansions;
+mod joins;
+mod limits;
 mod outcomes;
+mod retries;
 mod runs;
 mod sub_runs;
 mod workers;

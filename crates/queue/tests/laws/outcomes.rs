@@ -42,7 +42,7 @@ async fn a_zombie_worker_cannot_complete_a_task_it_lost_and_its_effects_roll_bac
             .await
             .unwrap();
         let won = complete(&mut transaction, &[success(lease)]).await.unwrap();
-        assert_eq!(!won.is_empty(), wins);
+        assert_eq!(!won.won.is_empty(), wins);
         if wins {
             transaction.commit().await.unwrap();
         } else {
@@ -63,7 +63,7 @@ async fn a_zombie_worker_can_neither_fail_nor_release_a_task_it_lost() {
     assert!(fail(&mut zombie.connection, &[final_failure(lost)]).await.unwrap().is_empty());
     assert_eq!(release(&mut zombie.connection, &[lost]).await.unwrap(), 0);
     assert_eq!(bench.rows(&["lease"]).await, 1);
-    assert_eq!(complete(&mut successor.connection, &[success(current)]).await.unwrap().len(), 1);
+    assert_eq!(complete(&mut successor.connection, &[success(current)]).await.unwrap().won.len(), 1);
     assert_eq!(bench.state(run).await, RunState::Succeeded);
 }
 
@@ -77,7 +77,7 @@ async fn a_batch_with_a_lost_attempt_and_its_successor_takes_the_outputs_of_the_
     let current = worker.claim_one().await.lease;
     let successes = [lost, current, lost]
         .map(|lease| Success { lease, outputs: json!({ "right": lease.attempt == current.attempt }) });
-    assert_eq!(complete(&mut worker.connection, &successes).await.unwrap(), [current.task]);
+    assert_eq!(complete(&mut worker.connection, &successes).await.unwrap().won, [current.task]);
     assert_eq!(bench.report(run).await.tasks[0].outputs, Some(json!({ "right": true })));
 }
 
@@ -107,8 +107,8 @@ async fn acknowledging_twice_changes_nothing_the_second_time() {
     assert_eq!(release(&mut worker.connection, &leases[..1]).await.unwrap(), 1);
     assert_eq!(release(&mut worker.connection, &leases[..1]).await.unwrap(), 0);
     assert_eq!(bench.rows(&["ready"]).await, 1);
-    assert_eq!(complete(&mut worker.connection, &[success(leases[1])]).await.unwrap().len(), 1);
-    assert!(complete(&mut worker.connection, &[success(leases[1])]).await.unwrap().is_empty());
+    assert_eq!(complete(&mut worker.connection, &[success(leases[1])]).await.unwrap().won.len(), 1);
+    assert!(complete(&mut worker.connection, &[success(leases[1])]).await.unwrap().won.is_empty());
     assert_eq!(fail(&mut worker.connection, &[final_failure(leases[2])]).await.unwrap().len(), 1);
     assert!(fail(&mut worker.connection, &[final_failure(leases[2])]).await.unwrap().is_empty());
     let report = bench.report(run).await;

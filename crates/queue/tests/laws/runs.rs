@@ -81,7 +81,7 @@ async fn a_run_ends_once_and_its_end_is_never_moved() {
     let (mut one, mut two) = (bench.connect().await, bench.connect().await);
     let (first, second) = ([success(claimed[0].lease)], [success(claimed[1].lease)]);
     let (a, b) = tokio::join!(complete(&mut one, &first), complete(&mut two, &second));
-    assert_eq!(a.unwrap().len() + b.unwrap().len(), 2);
+    assert_eq!(a.unwrap().won.len() + b.unwrap().won.len(), 2);
     let ended = bench.report(run).await;
     assert_eq!(ended.state, RunState::Succeeded);
     complete(&mut one, &[success(claimed[0].lease), success(claimed[1].lease)]).await.unwrap();

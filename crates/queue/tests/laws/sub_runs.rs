@@ -117,7 +117,7 @@ async fn sub_runs_of_one_step_that_end_at_once_are_all_counted() {
     for task in worker.claim(12).await {
         let mut connection = bench.connect().await;
         ends.push(tokio::spawn(async move {
-            assert_eq!(complete(&mut connection, &[success(task.lease)]).await.unwrap().len(), 1);
+            assert_eq!(complete(&mut connection, &[success(task.lease)]).await.unwrap().won.len(), 1);
         }));
     }
     for end in ends {

@@ -98,9 +98,9 @@ async fn a_lease_that_its_worker_does_not_know_of_goes_back_when_its_time_is_ove
     assert!(answer.lost.is_empty());
     let again = worker.claim_one().await;
     assert_eq!((again.lease.task, again.attempt_number), (forgotten.task, 1));
-    assert!(complete(&mut worker.connection, &[success(forgotten)]).await.unwrap().is_empty());
+    assert!(complete(&mut worker.connection, &[success(forgotten)]).await.unwrap().won.is_empty());
     assert_eq!(
-        complete(&mut worker.connection, &[success(known), success(again.lease)]).await.unwrap().len(),
+        complete(&mut worker.connection, &[success(known), success(again.lease)]).await.unwrap().won.len(),
         2
     );
     assert_eq!(bench.state(run).await, RunState::Succeeded);

@@ -16,7 +16,7 @@ mod world;
 use rand::RngExt;
 use tale_primitives::Seed;
 
-use crate::world::World;
+use crate::world::{Conditions, World};
 
 /// How many seeds run at a time: as many as the machines that we test on have cores.
 const LANES: u64 = 2;
@@ -43,8 +43,8 @@ async fn simulate(seed: u64) {
     let _notice = tale_testkit::announce_on_panic(seed);
     let mut rng = Seed::new(seed).child("queue simulator").rng();
     let plans: Vec<_> = (0..rng.random_range(1..=2)).map(|_| plan::random_run(&mut rng, 0)).collect();
-    // in one seed of four, several workers acknowledge at the same time
-    let mut world = World::set_up(rng, seed % 4 == 3).await;
+    let conditions = Conditions { is_concurrent: seed % 4 == 3, is_tallying: seed % 3 == 1 };
+    let mut world = World::set_up(rng, conditions).await;
     for plan in &plans {
         world.start(plan).await;
     }

@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use tale_queue::{NewStep, NewTask, Retry, SCHEDULER_POOL};
+use tale_queue::{JoinRule, Limit, NewStep, NewTask, Retry, SCHEDULER_POOL};
 
 /// A run to come.
 #[derive(Debug, Clone)]
@@ -95,7 +95,9 @@ impl StepPlan {
     }
 
     pub fn tasks(&self) -> Vec<NewTask> {
-        (0..self.fates.len() as u32).map(|index| NewTask { index, arguments: Value::Null }).collect()
+        (0..self.fates.len() as u32)
+            .map(|index| NewTask { index, arguments: Value::Null, limit_key: None })
+            .collect()
     }
 
     pub fn to_new_step(&self, index: usize) -> NewStep {
@@ -109,6 +111,9 @@ impl StepPlan {
             retry: Retry { attempts_max: self.attempts_max, backoff_base_ms: 60_000, backoff_cap_ms: 90_000 },
             timeout_ms: None,
             tolerate_ppm: self.tolerate_ppm,
+            join: JoinRule::AllSuccess,
+            is_finally: false,
+            limit: Limit::default(),
             sequence: self.shape == Shape::Sequence,
             tasks: self.is_known().then(|| self.tasks()),
         }

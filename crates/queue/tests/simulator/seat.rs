@@ -73,6 +73,8 @@ pub fn new_run(plan: &RunPlan, version_id: i64, parent: Option<Lease>) -> NewRun
         logical_date: "2026-11-23".parse().unwrap(),
         priority: Priority::Normal,
         trigger: "the simulator".to_owned(),
+        reason: None,
+        tenant: None,
         parent: parent.map(|lease| Parent { task: lease.task, attempt: lease.attempt }),
         steps: plan.steps.iter().enumerate().map(|(index, step)| step.to_new_step(index)).collect(),
     }
@@ -99,11 +101,11 @@ async fn try_perform(
         // its effect comes first, and goes when the acknowledgement does not count
         let mut attempt = transaction.begin().await?;
         add_effect(&mut attempt, alone.task).await?;
-        completed = complete(&mut attempt, &[success(*alone)]).await?;
+        completed = complete(&mut attempt, &[success(*alone)]).await?.won;
         if completed.is_empty() { attempt.rollback().await? } else { attempt.commit().await? }
     } else if !decision.successes.is_empty() {
         let successes: Vec<Success> = decision.successes.iter().copied().map(success).collect();
-        completed = complete(&mut transaction, &successes).await?;
+        completed = complete(&mut transaction, &successes).await?.won;
         for task in &completed {
             add_effect(&mut transaction, *task).await?;
         }

@@ -73,6 +73,7 @@ impl Engine {
             logical_date: "2026-11-23".parse().unwrap(),
             priority: Priority::Normal,
             started_by: "a test".to_owned(),
+            reason: None,
         };
         let mut transaction = self.database.pool().begin().await.unwrap();
         let started = start(&mut transaction, trigger).await.unwrap();

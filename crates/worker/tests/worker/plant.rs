@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tale_primitives::{Digest, RunId};
 use tale_queue::{
-    NewRun, NewStep, NewTask, Priority, Retry, RunReport, RunState, Wake, apply_pipeline, promote_due, reap,
-    run_report, run_state, start_run,
+    JoinRule, Limit, NewRun, NewStep, NewTask, Priority, Retry, RunReport, RunState, Wake, apply_pipeline,
+    promote_due, reap, run_report, run_state, start_run,
 };
 use tale_storage::Store;
 use tale_testkit::TestDatabase;
@@ -84,6 +84,8 @@ impl Plant {
             logical_date: "2026-11-23".parse().unwrap(),
             priority: Priority::Normal,
             trigger: "a test".to_owned(),
+            reason: None,
+            tenant: None,
             parent: None,
             steps: vec![step],
         };
@@ -151,7 +153,7 @@ impl Running {
 
 /// A step of tasks with these arguments, one attempt each.
 pub fn step(arguments: Vec<Value>) -> NewStep {
-    let tasks = (0..).zip(arguments).map(|(index, arguments)| NewTask { index, arguments });
+    let tasks = (0..).zip(arguments).map(|(index, arguments)| NewTask { index, arguments, limit_key: None });
     NewStep {
         name: "only".to_owned(),
         kind: "test.echo".to_owned(),
@@ -162,6 +164,9 @@ pub fn step(arguments: Vec<Value>) -> NewStep {
         timeout_ms: None,
         tolerate_ppm: 0,
         sequence: false,
+        join: JoinRule::AllSuccess,
+        is_finally: false,
+        limit: Limit::default(),
         tasks: Some(tasks.collect()),
     }
 }

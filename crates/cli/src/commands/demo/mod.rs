@@ -183,6 +183,7 @@ impl Demo {
             logical_date: day.unwrap_or_else(|| UtcDay::of(Utc::now())),
             priority: Priority::Normal,
             started_by: "tale demo".to_owned(),
+            reason: None,
         };
         let started = start(&mut transaction, trigger).await?;
         transaction.commit().await?;
@@ -283,7 +284,8 @@ async fn follow(
                         let failures = describe_failures(&mut connection, run).await?;
                         return Err(Failure::new(format!("{what} failed: {}", failures.join("; "))));
                     }
-                    RunState::Running => {
+                    RunState::Cancelled => return Err(Failure::new(format!("{what} was cancelled"))),
+                    RunState::Queued | RunState::Running => {
                         let running = how_far.running.unwrap_or_default();
                         progress.update(&format!(
                             "{what}: {} of {} tasks done; {running}",

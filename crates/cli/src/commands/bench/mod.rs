@@ -1,0 +1,33 @@
+//! `tale bench`: how much this database and this machine carry.
+
+mod queue;
+mod raw;
+mod shape;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::{arguments::Global, failure::Failure};
+
+/// Measures what this database and this machine carry.
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Runs no-op tasks through planner, queue and worker, and the same number through hand-written SQL.
+    Queue(queue::Queue),
+}
+
+impl Bench {
+    /// Does what was asked for.
+    pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
+        match &self.what {
+            What::Queue(queue) => queue.run(global).await,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use std::time::Duration;
+
+use tale_queue::{
+    Limit, NewRun, NewStep, NewTask, Rate, Retry, complete, fail, reap, reconcile_gates, start_run,
+};
+
+use crate::bench::{Bench, Hand, LEASE, failure, final_failure, step, success};
+
+/// A step whose tasks share keys in turn.
+fn limited(tasks: u32, keys: u32, limit: Limit) -> NewStep {
+    let tasks = (0..tasks)
+        .map(|index| NewTask {
+            index,
+            arguments: serde_json::Value::Null,
+            limit_key: Some(format!("key-{}", index % keys)),
+        })
+        .collect();
+    NewStep { limit, tasks: Some(tasks), ..step("limited", 0, &[], 0) }
+}
+
+fn at_a_time(capacity: u32) -> Limit {
+    Limit { capacity: Some(capacity), rate: None }
+}
+
+#[tokio::test]
+async fn no_more_tasks_of_one_key_run_at_a_time_than_its_capacity_whoever_claims() {
+    let bench = Bench::set_up().await;
+    let mut connection = bench.connect().await;
+    bench.start(&mut connection, vec![limited(60, 3, at_a_time(2))]).await;
+    let mut done = 0;
+    while done < 60 {
+        let mut workers: Vec<Hand> = vec![bench.worker().await, bench.worker().await, bench.worker().await];
+        let mut held = Vec::new();
+        for worker in &mut workers {
+            held.extend(worker.claim(10).await);
+        }
+        assert_eq!(held.len(), 6.min(60 - done), "two of each of three keys");
+        for key in 0..3 {
+            assert!(held.iter().filter(|task| task.index % 3 == key).count() <= 2);
+        }
+        done += held.len();
+        let successes: Vec<_> = held.iter().map(|task| success(task.lease)).collect();
+        let completed = complete(&mut connection, &successes).await.unwrap();
+        assert_eq!(completed.released as usize, 6.min(60 - done), "each end lets the next one in");
+    }
+    assert_eq!(bench.rows(&["admitted", "waiting"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_place_is_given_up_by_failure_retry_and_death_and_kept_by_a_task_that_is_handed_back() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let retry = Retry { attempts_max: 2, backoff_base_ms: 60_000, backoff_cap_ms: 60_000 };
+    bench.start(&mut worker.connection, vec![NewStep { retry, ..limited(5, 1, at_a_time(1)) }]).await;
+
+    let retried = worker.claim_one().await;
+    assert!(worker.claim(10).await.is_empty());
+    fail(&mut worker.connection, &[failure(retried.lease)]).await.unwrap();
+    let failed = worker.claim_one().await;
+    assert_eq!(failed.index, 1, "a task that waits for its retry holds nobody up");
+    fail(&mut worker.connection, &[final_failure(failed.lease)]).await.unwrap();
+
+    let handed_back = worker.claim_one().await;
+    tale_queue::release(&mut worker.connection, &[handed_back.lease]).await.unwrap();
+    let again = worker.claim(10).await;
+    assert_eq!(again.iter().map(|task| task.index).collect::<Vec<_>>(), [2], "it kept its place");
+
+    let mut other = bench.worker().await;
+    bench.silence(worker.id).await;
+    let reaped = reap(&mut other.connection, LEASE, 1).await.unwrap();
+    assert!(reaped[0].is_dead);
+    assert_eq!(other.claim(10).await.iter().map(|task| task.index).collect::<Vec<_>>(), [3]);
+}
+
+#[tokio::test]
+async fn a_place_whose_task_is_gone_is_found_and_freed() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    bench.start(&mut worker.connection, vec![limited(2, 1, at_a_time(1))]).await;
+    let lost = worker.claim_one().await;
+    // what a fault of ours would look like: the task ends and its place does not
+    sqlx::query("delete from queue.lease").execute(&mut worker.connection).await.unwrap();
+    sqlx::query("update queue.task set state = 'cancelled', finished_at = now() where id = $1")
+        .bind(lost.lease.task.raw())
+        .execute(&mut worker.connection)
+        .await
+        .unwrap();
+    assert!(worker.claim(10).await.is_empty());
+    assert!(reconcile_gates(&mut worker.connection, true).await.unwrap());
+    assert_eq!(worker.claim(10).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_rate_lets_its_count_through_at_once_and_the_rest_as_time_goes_by() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let limit = Limit { capacity: None, rate: Some(Rate { count: 4, per_ms: 400 }) };
+    bench.start(&mut worker.connection, vec![limited(8, 1, limit)]).await;
+    assert_eq!(worker.claim(10).await.len(), 4);
+    let began = std::time::Instant::now();
+    let mut later = 0;
+    while later < 4 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        reconcile_gates(&mut worker.connection, false).await.unwrap();
+        later += worker.claim(10).await.len();
+        // a token comes back every 100 ms; the bucket was filled before the clock of this test started
+        let tokens = began.elapsed().as_secs_f64() / 0.1 + 2.0;
+        assert!(later as f64 <= tokens, "{later} after {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_with_few_tasks_does_not_wait_behind_one_with_many() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let of = |tenant: &str, tasks: u32| NewRun {
+        tenant: Some(tenant.to_owned()),
+        ..bench.run_of(vec![step("a", 0, &[], tasks)])
+    };
+    let many = start_run(&mut worker.connection, &of("many", 200)).await.unwrap().unwrap().run;
+    worker.claim(20).await;
+    let few = start_run(&mut worker.connection, &of("few", 10)).await.unwrap().unwrap().run;
+    let claimed = worker.claim(20).await;
+    let count = |run| claimed.iter().filter(|task| task.run == run).count();
+    assert!(count(few) >= 9, "{} of few, {} of many", count(few), count(many));
+    assert!(count(many) >= 9, "{} of few, {} of many", count(few), count(many));
+}
+
+#[tokio::test]
+async fn nothing_starves_background_work_that_waits_for_long_comes_before_fresh_urgent_work() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let with = |priority| NewRun { priority, ..bench.run_of(vec![step("a", 0, &[], 1)]) };
+    let background = start_run(&mut worker.connection, &with(tale_queue::Priority::Background))
+        .await
+        .unwrap()
+        .unwrap()
+        .run;
+    start_run(&mut worker.connection, &with(tale_queue::Priority::Urgent)).await.unwrap();
+    sqlx::query(
+        "update queue.ready set entered_at = now() - interval '3 minutes 1 second' where priority = 2",
+    )
+    .execute(&mut worker.connection)
+    .await
+    .unwrap();
+    assert_eq!(worker.claim_one().await.run, background);
+}

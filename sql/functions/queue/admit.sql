@@ -1,0 +1,165 @@
+-- The way into `ready`: past pauses, limits and the other tenants.
+
+create or replace function queue.enter(p_tasks bigint[]) returns integer language plpgsql volatile as $$
+declare
+    v_entered integer;
+    v_share record;
+    v_head bigint;
+    v_from bigint;
+begin
+    insert into queue.parked (task_id)
+    select t.id from queue.task t join queue.run r on r.id = t.run_id
+    where t.id = any (p_tasks) and r.is_paused
+    on conflict do nothing;
+
+    insert into queue.ready (pool, priority, task_id)
+    select q.pool, q.priority, q.task_id
+    from queue.queue_place(p_tasks) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
+    where not r.is_paused and r.tenant is null
+    order by q.task_id;
+    get diagnostics v_entered = row_count;
+
+    for v_share in
+        select q.pool, q.priority, r.tenant, array_agg(q.task_id order by q.task_id) as tasks
+        from queue.queue_place(p_tasks) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
+        where not r.is_paused and r.tenant is not null
+        group by q.pool, q.priority, r.tenant order by q.pool, q.priority, r.tenant
+    loop
+        -- a tenant's first task goes level with the oldest that wait, the others one behind another
+        select coalesce(min(h.seq), nextval('queue.ready_seq')) into v_head from (
+            select c.seq from queue.ready c
+            where c.pool = v_share.pool and c.priority = v_share.priority order by c.seq limit 1) h;
+        insert into queue.turn (pool, priority, tenant, seq)
+        values (v_share.pool, v_share.priority, v_share.tenant, v_head) on conflict do nothing;
+        select greatest(k.seq, v_head) into v_from from queue.turn k
+        where k.pool = v_share.pool and k.priority = v_share.priority and k.tenant = v_share.tenant for update;
+        insert into queue.ready (pool, priority, seq, task_id)
+        select v_share.pool, v_share.priority, v_from + u.place, u.task_id
+        from unnest(v_share.tasks) with ordinality u (task_id, place);
+        update queue.turn k set seq = v_from + cardinality(v_share.tasks)
+        where k.pool = v_share.pool and k.priority = v_share.priority and k.tenant = v_share.tenant;
+        -- tasks without a tenant come where the tenants' turns have come to, not far before it
+        perform setval('queue.ready_seq', greatest(v_head, s.last_value)) from queue.ready_seq s;
+        v_entered := v_entered + cardinality(v_share.tasks);
+    end loop;
+    return v_entered;
+end $$;
+comment on function queue.enter is
+    'Makes tasks ready that nothing else holds back, or parks those of paused runs; returns how many became ready.';
+
+create or replace function queue.admit(p_tasks bigint[]) returns integer language plpgsql volatile as $$
+declare
+    v_free bigint[];
+    v_keys text[];
+    v_entered integer := 0;
+begin
+    select array_agg(t.id order by t.id) into v_free from queue.task t
+    where t.id = any (p_tasks) and t.limit_key is null;
+    if v_free is not null then
+        v_entered := queue.enter(v_free);
+    end if;
+
+    with limited as (
+        select t.id, t.limit_key, r.priority, s.capacity, s.rate_count, s.rate_ms
+        from queue.task t
+        join queue.step s on s.run_id = t.run_id and s.index = t.step
+        join queue.run r on r.id = t.run_id
+        where t.id = any (p_tasks) and t.limit_key is not null
+    ), gates as (
+        insert into queue.gate as g (key, capacity, rate_count, rate_ms, tokens)
+        select distinct on (l.limit_key) l.limit_key, l.capacity, l.rate_count, l.rate_ms, coalesce(l.rate_count, 0)
+        from limited l order by l.limit_key, l.id desc
+        on conflict (key) do update
+        set capacity = excluded.capacity, rate_count = excluded.rate_count, rate_ms = excluded.rate_ms
+        where (g.capacity, g.rate_count, g.rate_ms)
+            is distinct from (excluded.capacity, excluded.rate_count, excluded.rate_ms)
+    )
+    insert into queue.waiting (key, priority, task_id)
+    select l.limit_key, l.priority, l.id from limited l order by l.id;
+
+    select array_agg(distinct t.limit_key) into v_keys from queue.task t
+    where t.id = any (p_tasks) and t.limit_key is not null;
+    if v_keys is not null then
+        v_entered := v_entered + queue.open_gates(v_keys);
+    end if;
+    return v_entered;
+end $$;
+comment on function queue.admit is
+    'Makes tasks ready as far as their limits allow; the others wait at their gate. Returns how many became ready.';
+
+create or replace function queue.open_gates(p_keys text[]) returns integer language plpgsql volatile as $$
+declare
+    v_gate queue.gate;
+    v_room bigint;
+    v_tokens double precision;
+    v_tasks bigint[];
+    v_entered integer := 0;
+begin
+    -- one key after another and in order, so that two openings never cross
+    for v_gate in select g.* from queue.gate g where g.key = any (p_keys) order by g.key for no key update loop
+        v_room := 2147483647;
+        if v_gate.capacity is not null then
+            select v_gate.capacity - count(*) into v_room from queue.admitted a where a.key = v_gate.key;
+        end if;
+        if v_gate.rate_count is not null then
+            v_tokens := least(v_gate.rate_count, v_gate.tokens + v_gate.rate_count
+                * extract(epoch from clock_timestamp() - v_gate.refilled_at) * 1000 / v_gate.rate_ms);
+            v_room := least(v_room, floor(v_tokens));
+        end if;
+        continue when v_room <= 0;
+        with opened as (
+            delete from queue.waiting w where w.ctid = any (array(
+                select c.ctid from queue.waiting c where c.key = v_gate.key
+                order by c.priority, c.seq limit v_room for update skip locked))
+            returning w.task_id
+        )
+        select array_agg(o.task_id order by o.task_id) into v_tasks from opened o;
+        continue when v_tasks is null;
+        if v_gate.capacity is not null then
+            insert into queue.admitted (task_id, key) select u.task_id, v_gate.key from unnest(v_tasks) u (task_id);
+        end if;
+        if v_gate.rate_count is not null then
+            update queue.gate g set tokens = v_tokens - cardinality(v_tasks), refilled_at = clock_timestamp()
+            where g.key = v_gate.key;
+        end if;
+        v_entered := v_entered + queue.enter(v_tasks);
+    end loop;
+    return v_entered;
+end $$;
+comment on function queue.open_gates is 'Lets tasks in that wait at these gates, as far as there is room; returns how many became ready.';
+
+create or replace function queue.leave(p_tasks bigint[]) returns integer language plpgsql volatile as $$
+declare
+    v_keys text[];
+begin
+    with gone as (
+        delete from queue.admitted a where a.task_id = any (p_tasks) returning a.key
+    )
+    select array_agg(distinct g.key) into v_keys from gone g;
+    return case when v_keys is null then 0 else queue.open_gates(v_keys) end;
+end $$;
+comment on function queue.leave is 'Gives up the places that tasks held under their limits, to the next that wait; returns how many became ready.';
+
+create or replace function queue.reconcile_gates(p_thoroughly boolean) returns integer language plpgsql volatile as $$
+declare
+    v_orphans bigint[];
+    v_keys text[];
+    v_entered integer := 0;
+begin
+    if p_thoroughly then
+        -- by construction there are none; a place that outlived its task would hold up others for ever
+        select array_agg(a.task_id) into v_orphans from queue.admitted a
+        where not exists (
+            select 1 from queue.task t where t.id = a.task_id and t.finished_at is null and t.state <> 'delayed');
+        if v_orphans is not null then
+            v_entered := queue.leave(v_orphans);
+        end if;
+    end if;
+    -- tokens come back with time, which nobody announces
+    select array_agg(g.key order by g.key) into v_keys from queue.gate g
+    where (p_thoroughly or g.rate_count is not null)
+      and exists (select 1 from queue.waiting w where w.key = g.key);
+    return v_entered + case when v_keys is null then 0 else queue.open_gates(v_keys) end;
+end $$;
+comment on function queue.reconcile_gates is
+    'Opens gates whose tokens came back and, thoroughly, frees places of tasks that are over; returns how many tasks became ready.';

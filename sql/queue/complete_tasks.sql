@@ -1,1 +1,0 @@
-select queue.complete($1, $2, $3) as "won!"

@@ -1,0 +1,1 @@
+select queue.expire_approvals() as "expired!"

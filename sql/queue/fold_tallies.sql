@@ -1,0 +1,1 @@
+select queue.fold_tallies($1) as "folded!"

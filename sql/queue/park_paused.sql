@@ -1,0 +1,1 @@
+select queue.park_paused() as "parked!"

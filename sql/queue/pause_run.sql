@@ -1,0 +1,1 @@
+select queue.pause_run($1) as "paused!"

@@ -1,0 +1,1 @@
+select queue.reconcile_gates($1) as "entered!"

@@ -1,0 +1,1 @@
+select queue.request_cancellation($1) as "requested!"

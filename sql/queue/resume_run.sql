@@ -1,0 +1,1 @@
+select queue.resume_run($1) as "resumed!"

@@ -1,0 +1,1 @@
+select queue.start_queued($1) as "started!"

@@ -1,0 +1,1 @@
+select queue.sweep_cancelled() as "swept!"

@@ -1,0 +1,1 @@
+select queue.take_place($1, $2) as "goes_on!"
