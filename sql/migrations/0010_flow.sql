@@ -41,6 +41,11 @@ alter table queue.tally set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacu
 alter table queue.ready add column entered_at timestamptz not null default now();
 comment on column queue.ready.entered_at is 'Set once: since when the task could be claimed; work that waits for long overtakes more urgent work.';
 
+-- attempts end roughly in the order of their tasks, so that a summary of each block finds them; an entry per attempt in
+-- a tree would be a sixth of what a task costs to write
+drop index queue.attempt_task;
+create index attempt_task on queue.attempt using brin (task_id) with (pages_per_range = 16, autosummarize = on);
+
 -- a lookup by worker reads the running set, which fits in a few pages; an index on it would cost every claim
 drop index queue.lease_worker;
 

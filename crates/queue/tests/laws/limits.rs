@@ -73,7 +73,7 @@ async fn a_place_is_given_up_by_failure_retry_and_death_and_kept_by_a_task_that_
 }
 
 #[tokio::test]
-async fn a_place_whose_task_is_gone_is_found_and_freed() {
+async fn pain_3_no_slot_leaks_a_place_whose_task_is_gone_is_found_and_freed() {
     let bench = Bench::set_up().await;
     let mut worker = bench.worker().await;
     bench.start(&mut worker.connection, vec![limited(2, 1, at_a_time(1))]).await;

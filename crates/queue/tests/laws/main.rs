@@ -11,6 +11,7 @@ mod expansions;
 mod joins;
 mod limits;
 mod outcomes;
+mod pains;
 mod retries;
 mod runs;
 mod sub_runs;

@@ -24,7 +24,7 @@ async fn failed_fan_out(bench: &Bench) -> (crate::bench::Hand, tale_primitives::
 
 /// Pain 6 of the field: systems that skip dynamic steps when a run is retried, and lose their data without a word.
 #[tokio::test]
-async fn a_retry_from_failure_finds_dynamic_steps_anew_and_skips_none_of_their_tasks() {
+async fn pain_6_a_retry_from_failure_finds_dynamic_steps_anew_and_skips_none_of_their_tasks() {
     let bench = Bench::set_up().await;
     let (mut worker, run) = failed_fan_out(&bench).await;
     assert_eq!(retry_run(&mut worker.connection, run, &Again::default()).await.unwrap(), 2);

@@ -150,7 +150,6 @@ impl Queue {
         }
         let planning_seconds = began.elapsed().as_secs_f64();
         connection.execute("vacuum analyze").await?;
-        connection.execute("checkpoint").await?;
 
         progress.stage("running");
         let wal_before = wal_position(&mut connection).await?;

@@ -35,7 +35,6 @@ pub async fn measure(database: &PgPool, tasks: u64, lanes: usize) -> Result<f64,
     database.execute(raw_sql(SET_UP)).await?;
     sqlx::query(FILL).bind(i64::try_from(tasks).unwrap_or(i64::MAX)).execute(database).await?;
     database.execute("vacuum analyze raw.task").await?;
-    database.execute("checkpoint").await?;
     let started = Instant::now();
     let mut working = tokio::task::JoinSet::new();
     for _ in 0..lanes {
