@@ -44,14 +44,14 @@ pub fn check(
 }
 
 fn finish(draft: Draft<'_>, problems: Problems<'_>) -> Result<PipelineSpec, Vec<Problem>> {
-    let Draft { name: Some(name), description, params, steps, outputs } = draft else {
+    let Draft { name: Some(name), description, params, schedule, steps, outputs } = draft else {
         return Err(problems.into_sorted());
     };
     if !problems.is_empty() {
         return Err(problems.into_sorted());
     }
     let steps = steps.into_iter().filter_map(|step| step.spec).collect();
-    Ok(PipelineSpec { name, description, params, steps, outputs: outputs.map(to_json_map) })
+    Ok(PipelineSpec { name, description, params, schedule, steps, outputs: outputs.map(to_json_map) })
 }
 
 /// Holds every step against its kind, and gives it the kind's pool where it names none.

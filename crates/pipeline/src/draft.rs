@@ -11,12 +11,13 @@ use crate::{
     params,
     problem::Problems,
     reader::{Reader, find},
+    schedule::{Declared, ScheduleSpec},
     spec::{DEFAULT_POOL, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
     suggest,
     yaml::{Entry, Node, Yaml, to_json_map},
 };
 
-const TOP_KEYS: [&str; 5] = ["pipeline", "description", "params", "steps", "outputs"];
+const TOP_KEYS: [&str; 6] = ["pipeline", "description", "params", "schedule", "steps", "outputs"];
 const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
 const STEP_KEYS: [&str; 10] =
     ["uses", "with", "for_each", "sequence", "needs", "when", "pool", "retry", "timeout", "tolerate"];
@@ -32,6 +33,7 @@ pub(crate) struct Draft<'n> {
     pub name: Option<Name>,
     pub description: Option<String>,
     pub params: Vec<ParamSpec>,
+    pub schedule: Option<ScheduleSpec>,
     pub steps: Vec<DraftStep<'n>>,
     pub outputs: Option<&'n [Entry]>,
 }
@@ -77,9 +79,14 @@ pub(crate) fn read<'n>(document: &'n Node, problems: &mut Problems<'_>) -> Draft
     }
     draft.description =
         find(entries, "description").and_then(|node| reader.text(node, "description")).map(str::to_owned);
-    if let Some(entries) = find(entries, "params").and_then(|node| reader.map(node, "params")) {
+    let params = find(entries, "params").map(|node| reader.map(node, "params"));
+    if let Some(Some(entries)) = params {
         draft.params = entries.iter().filter_map(|entry| reader.param(entry)).collect();
     }
+    let written = params.map_or(Some(0), |entries| entries.map(<[Entry]>::len));
+    let declared = Declared { params: &draft.params, is_whole: written == Some(draft.params.len()) };
+    let schedule = entries.iter().find(|entry| entry.key == "schedule");
+    draft.schedule = schedule.and_then(|entry| reader.schedule(entry, declared));
     match entries.iter().find(|entry| entry.key == "steps") {
         Some(entry) => draft.steps = reader.steps(entry),
         None => reader.missing(
@@ -292,7 +299,7 @@ impl Reader<'_, '_> {
     }
 
     /// A value of the declaration itself must be one that a run could give.
-    fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
+    pub(crate) fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
         if let Err(message) = params::checked(spec, &node.to_json()) {
             let help = Some(format!("the param is declared as {}", spec.kind.article()));
             self.problems.add("bad-param", node.span.clone(), message, help);

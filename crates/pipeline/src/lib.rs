@@ -17,6 +17,7 @@ mod problem;
 mod program;
 mod quantity;
 mod reader;
+mod schedule;
 mod schema;
 mod session;
 mod spec;
@@ -33,6 +34,7 @@ pub use plan::{
     expand, plan, references,
 };
 pub use problem::{Problem, Source};
+pub use schedule::{FireDate, Missed, ScheduleSpec};
 pub use schema::schema;
 pub use spec::{
     DEFAULT_POOL, OUTPUTS_STEP, PIPELINE_KIND, ParamSpec, ParamType, PipelineSpec, RetryPolicy,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What `run` has.
-pub(crate) const RUN_FIELDS: [&str; 4] = ["id", "date", "pipeline", "parent"];
+pub(crate) const RUN_FIELDS: [&str; 5] = ["id", "date", "fire_time", "pipeline", "parent"];
 
 /// The names of a draft.
 pub(crate) struct Names<'d, 'n, 's> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -95,6 +96,7 @@ impl RunContext {
         json!({
             "id": self.id.to_string(),
             "date": self.date.to_string(),
+            "fire_time": self.fire_time.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
             "pipeline": spec.name.as_str(),
             "parent": self.parent.map(|parent| parent.to_string()),
         })

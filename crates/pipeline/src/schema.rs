@@ -28,6 +28,7 @@ pub fn schema() -> Value {
                 "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,62}$" },
                 "additionalProperties": { "$ref": "#/$defs/param" },
             },
+            "schedule": schedule(),
             "steps": {
                 "type": "object",
                 "description": "The steps: name → step. Expressions read steps.<name>.outputs.",
@@ -55,6 +56,50 @@ pub fn schema() -> Value {
             },
             "param": param(),
             "step": step(&expression),
+        },
+    })
+}
+
+fn schedule() -> Value {
+    json!({
+        "type": "object",
+        "required": ["cron"],
+        "additionalProperties": false,
+        "description": "When runs start by themselves.",
+        "properties": {
+            "cron": {
+                "type": "string",
+                "description": "Minute, hour, day of the month, month, day of the week; or 6 fields with seconds first.",
+                "examples": ["10 0 * * *", "*/10 * * * *", "0 9 * * MON-FRI"],
+            },
+            "timezone": {
+                "type": "string",
+                "default": "UTC",
+                "description": "The IANA name of the zone whose wall clock the expression reads.",
+                "examples": ["Europe/Berlin"],
+            },
+            "date": {
+                "enum": ["fire_day", "previous_day"],
+                "default": "fire_day",
+                "description": "run.date: the day on which it fires, or the day before it, which has just ended.",
+            },
+            "missed": {
+                "default": "latest",
+                "description": "What becomes of fires that nobody was there to start.",
+                "anyOf": [
+                    { "enum": ["skip", "latest"] },
+                    {
+                        "type": "object",
+                        "required": ["all"],
+                        "additionalProperties": false,
+                        "properties": { "all": { "type": "integer", "minimum": 1, "maximum": 10000 } },
+                    },
+                ],
+            },
+            "params": {
+                "type": "object",
+                "description": "The params of its runs; the pipeline's defaults fill the rest.",
+            },
         },
     })
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tale_primitives::{Digest, Name};
 
-use crate::error::PipelineError;
+use crate::{error::PipelineError, schedule::ScheduleSpec};
 
 /// The pool of a step that names none and whose kind names none.
 pub const DEFAULT_POOL: &str = "cpu";
@@ -35,6 +35,9 @@ pub struct PipelineSpec {
     pub description: Option<String>,
     /// The declared params, in the author's order.
     pub params: Vec<ParamSpec>,
+    /// When runs start by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleSpec>,
     /// The steps, in the author's order; a step's place here is its index in plans.
     pub steps: Vec<StepSpec>,
     /// The top-level `outputs`: a map of values and expressions, or nothing where none is written.
