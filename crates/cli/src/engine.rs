@@ -18,6 +18,8 @@ pub struct EngineSettings {
     pub pools: Vec<(String, u32)>,
     /// Whether it schedules too.
     pub scheduler: bool,
+    /// Whether that scheduler fires schedules.
+    pub schedules: bool,
     /// How long a silent worker keeps its tasks.
     pub lease: Duration,
     /// How long running tasks may go on after a stop was asked for.
@@ -45,6 +47,7 @@ impl Engine {
                 settings: SchedulerSettings {
                     lease: settings.lease,
                     host: host.clone(),
+                    schedules: settings.schedules,
                     ..SchedulerSettings::default()
                 },
                 wake: wake.clone(),

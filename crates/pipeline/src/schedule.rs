@@ -174,9 +174,8 @@ impl Reader<'_, '_> {
     }
 
     fn missed(&mut self, node: &Node) -> Option<Missed> {
-        let help = format!(
-            "write skip, latest, or {{ all: n }} for the last n of them, n from 1 to {MISSED_MAX}"
-        );
+        let help =
+            format!("write skip, latest, or {{ all: n }} for the last n of them, n from 1 to {MISSED_MAX}");
         let expected = "skip, latest or { all: n }";
         match &node.value {
             Yaml::Text(text) if text == "skip" => return Some(Missed::Skip),
@@ -228,7 +227,10 @@ impl Reader<'_, '_> {
         });
         for param in lacking {
             let message = format!("its runs would lack the param {}", param.name);
-            let help = format!("add params: {{ {}: … }} to `{}`, or give the param a default", param.name, owner.key);
+            let help = format!(
+                "add params: {{ {}: … }} to `{}`, or give the param a default",
+                param.name, owner.key
+            );
             self.problems.add("missing-param", owner.key_span.clone(), message, Some(help));
         }
     }

@@ -21,8 +21,8 @@ pub use logs::{LogLine, NewLogLine, append_logs, read_logs};
 pub use outcomes::{Failure, Success, complete, fail, release};
 pub use pipelines::{Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines};
 pub use reports::{
-    AttemptReport, ChildRun, RunFilter, RunProgress, RunReport, RunSummary, StepReport, TaskReport,
-    child_runs, list_runs, run_progress, run_report, run_state,
+    AttemptReport, ChildRun, RunFilter, RunProgress, RunReport, RunStanding, RunSummary, StepReport,
+    TaskReport, child_runs, list_runs, run_progress, run_report, run_state, run_states,
 };
 pub use runs::{NewRun, NewStep, NewTask, Parent, Priority, Retry, RunState, Started, start_run};
 pub use wake::{Wake, Wakeups, notify_ready};

@@ -19,6 +19,33 @@ pub enum SchedulerError {
     /// The arguments of a step that uses a pipeline are not `{pipeline, params}`.
     #[error("a step that uses `pipeline` needs `with: {{pipeline: name, params: {{…}}}}`: {0}")]
     SubRunArguments(#[source] serde_json::Error),
+    /// The pipeline has no schedule, or has not been applied.
+    #[error("pipeline {pipeline:?} has no schedule")]
+    NotScheduled {
+        /// The pipeline.
+        pipeline: String,
+    },
+    /// The stored schedule is one of a newer release.
+    #[error("the schedule of pipeline {pipeline} cannot be read")]
+    Unreadable {
+        /// The pipeline.
+        pipeline: String,
+        /// What the reader of JSON said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A schedule could not be turned into JSON.
+    #[error("the schedule cannot be stored")]
+    Definition(#[source] serde_json::Error),
+    /// The days of a back-fill have more fires than one back-fill may start.
+    #[error("these days have more than {max} fires")]
+    TooManyFires {
+        /// How many it may be.
+        max: usize,
+    },
+    /// No back-fill has this number.
+    #[error("there is no back-fill {0}")]
+    UnknownBackfill(i64),
 }
 
 impl From<sqlx::Error> for SchedulerError {
@@ -28,6 +55,20 @@ impl From<sqlx::Error> for SchedulerError {
 }
 
 impl SchedulerError {
+    /// The message with its causes, each said once.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.contains(&message) {
+                text = format!("{text}: {message}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// Whether trying the same again can help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Queue(error) if error.is_transient())

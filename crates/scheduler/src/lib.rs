@@ -1,11 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod advance;
+mod backfills;
+mod due;
 mod error;
+mod fires;
+mod firing;
 mod maintenance;
 mod scheduler;
+mod schedules;
 mod trigger;
 
+pub use backfills::{
+    BACKFILL_CONCURRENCY_MAX, BACKFILL_FIRES_MAX, BackfillPlan, BackfillReport, PlannedFire, backfill_report,
+    backfill_runs, plan_backfill, start_backfill,
+};
 pub use error::SchedulerError;
+pub use fires::{RecordedFire, recorded_fires};
 pub use scheduler::{Scheduler, SchedulerSettings};
+pub use schedules::{
+    ScheduleReport, apply_schedule, find_schedule, list_schedules, notify_schedules, pause_schedule,
+    resume_schedule,
+};
 pub use trigger::{Trigger, start};

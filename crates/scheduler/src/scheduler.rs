@@ -8,12 +8,13 @@ use tale_queue::{
     ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, Wake, beat, deregister_worker,
     register_worker, release,
 };
-use tokio::time;
+use tokio::{task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     SchedulerError,
     advance::{Specs, advance},
+    firing::Firing,
     maintenance::Maintenance,
 };
 
@@ -28,16 +29,19 @@ pub struct SchedulerSettings {
     pub poll: Duration,
     /// The machine's name, for listings.
     pub host: String,
+    /// Whether schedules fire here. Back-fills go on with any scheduler.
+    pub schedules: bool,
 }
 
 impl Default for SchedulerSettings {
-    /// Leases of 15 s; a task fails with the third worker that it loses.
+    /// Leases of 15 s; a task fails with the third worker that it loses; schedules fire.
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(15),
             crashes_max: 3,
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
+            schedules: true,
         }
     }
 }
@@ -62,13 +66,23 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl Scheduler {
     /// Advances runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let maintenance = tokio::spawn(
+        // whatever ends this future ends them too
+        let mut beside = JoinSet::new();
+        beside.spawn(
             Maintenance {
                 pool: self.database.clone(),
                 wake: self.wake.clone(),
                 lease: self.settings.lease,
                 crashes_max: self.settings.crashes_max,
                 tick: TICK,
+            }
+            .run(),
+        );
+        beside.spawn(
+            Firing {
+                pool: self.database.clone(),
+                wake: self.wake.clone(),
+                schedules: self.settings.schedules,
             }
             .run(),
         );
@@ -89,7 +103,7 @@ impl Scheduler {
                 }
             }
         }
-        maintenance.abort();
+        beside.abort_all();
         if let Ok(Ok(mut connection)) = time::timeout(Duration::from_secs(1), self.database.acquire()).await {
             let _ = deregister_worker(&mut connection, identity.id).await;
         }

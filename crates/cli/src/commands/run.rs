@@ -102,6 +102,7 @@ impl Run {
             params,
             dedup_key: self.dedup_key.clone(),
             logical_date: self.date.unwrap_or_else(|| UtcDay::of(Utc::now())),
+            fire_time: None,
             priority: Priority::Normal,
             started_by: "tale run".to_owned(),
         };
@@ -169,6 +170,8 @@ impl EngineSettings {
         Self {
             pools: vec![(tale_pipeline::DEFAULT_POOL.to_owned(), usual_slots())],
             scheduler: true,
+            // whoever waits for one run did not ask for others
+            schedules: false,
             lease: Duration::from_secs(15),
             grace: Duration::from_secs(2),
         }

@@ -1,0 +1,4 @@
+-- In how many seconds the next schedule is due, and whether there are back-fills to go on with.
+select (select extract(epoch from min(s.next_fire) - clock_timestamp())::double precision
+        from schedule.schedule s where s.paused_at is null and s.pipeline <> all ($1)) as seconds,
+       exists (select from schedule.backfill b where b.finished_at is null) as "backfilling!"
