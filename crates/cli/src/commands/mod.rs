@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod apply;
+pub mod backfill;
 pub mod claims;
 pub mod completions;
 pub mod dataset;
@@ -14,6 +15,7 @@ pub mod pipeline;
 pub mod pov;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 pub mod show;
 pub mod up;
 pub mod worker;
@@ -36,6 +38,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Apply(command) => command.run(global).await,
         Command::Run(command) => command.run(global).await,
         Command::Runs(command) => command.run(global).await,
+        Command::Schedule(command) => command.run(global).await,
+        Command::Backfill(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
         Command::Workers(command) => command.run(global).await,
