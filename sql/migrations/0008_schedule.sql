@@ -95,3 +95,83 @@ comment on column schedule.fire.run_id is 'Set with the row; null where the run 
 comment on column schedule.fire.error is 'Set with the row where the run could not start; cleared by a back-fill that starts it.';
 comment on column schedule.fire.backfill_id is 'The back-fill that started the run; null where the schedule did.';
 comment on column schedule.fire.created_at is 'Set once.';
+
+-- Triggers: runs that events start -------------------------------------------------------------------
+
+create table schedule.trigger (
+    pipeline   text not null,
+    index      smallint not null,
+    version_id bigint not null,
+    definition jsonb not null,
+    watches    text,
+    prefix     text,
+    every_ms   bigint,
+    next_look  timestamptz,
+    error      text,
+    error_at   timestamptz,
+    primary key (pipeline, index),
+    constraint trigger_waits_for_one_thing check ((watches is null) <> (prefix is null)),
+    constraint trigger_looks_at_its_prefix check
+        ((prefix is null) = (every_ms is null) and (prefix is null) = (next_look is null)),
+    constraint trigger_error_has_its_time check ((error is null) = (error_at is null))
+);
+create index trigger_watches on schedule.trigger (watches) where watches is not null;
+create index trigger_next_look on schedule.trigger (next_look) where next_look is not null;
+comment on table schedule.trigger is 'The triggers of the pipelines'' current versions; applying a version replaces those of its pipeline.';
+comment on column schedule.trigger.pipeline is 'Set once: the pipeline whose runs it starts.';
+comment on column schedule.trigger.index is 'Set once: its place in the pipeline.';
+comment on column schedule.trigger.version_id is 'Set once: the version that it came from.';
+comment on column schedule.trigger.definition is 'Set once: the event and the params.';
+comment on column schedule.trigger.watches is 'Set once: the pipeline whose ended runs it waits for.';
+comment on column schedule.trigger.prefix is 'Set once: the folder of the object store that it looks at.';
+comment on column schedule.trigger.every_ms is 'Set once: how often it looks.';
+comment on column schedule.trigger.next_look is 'Moves on with each look.';
+comment on column schedule.trigger.error is 'Set when an event could not start its run or the store could not be listed; cleared when it can.';
+comment on column schedule.trigger.error_at is 'Changes with error.';
+
+create table schedule.ended_run (
+    id       bigint generated always as identity primary key,
+    run_id   uuid not null,
+    pipeline text not null,
+    state    text not null
+);
+comment on table schedule.ended_run is
+    'Ended runs that triggers have not dealt with: a row comes with the end of the run and goes with the runs that it starts.';
+comment on column schedule.ended_run.id is 'Set once.';
+comment on column schedule.ended_run.run_id is 'Set once: the run that has ended.';
+comment on column schedule.ended_run.pipeline is 'Set once: its pipeline.';
+comment on column schedule.ended_run.state is 'Set once: how it ended.';
+
+create function schedule.note_ended_run() returns trigger language plpgsql as $$
+begin
+    insert into schedule.ended_run (run_id, pipeline, state)
+    select new.id, new.pipeline, new.state::text
+    where exists (select from schedule.trigger t where t.watches = new.pipeline);
+    return null;
+end $$;
+comment on function schedule.note_ended_run is 'Keeps the end of a run that a trigger waits for, in the transaction that ends it.';
+
+create trigger run_ended after update of finished_at on queue.run
+    for each row when (old.finished_at is null and new.finished_at is not null)
+    execute function schedule.note_ended_run();
+
+create table schedule.seen_object (
+    pipeline text not null,
+    prefix   text not null,
+    path     text not null,
+    version  text not null,
+    run_id   uuid,
+    error    text,
+    seen_at  timestamptz not null default clock_timestamp(),
+    primary key (pipeline, prefix, path, version),
+    constraint seen_object_has_a_run_or_an_error check ((run_id is null) = (error is not null))
+);
+comment on table schedule.seen_object is
+    'Objects under the prefixes of triggers that have started their run; a row goes when the object''s version is there no more.';
+comment on column schedule.seen_object.pipeline is 'Set once: the pipeline of the trigger.';
+comment on column schedule.seen_object.prefix is 'Set once: the prefix of the trigger.';
+comment on column schedule.seen_object.path is 'Set once: the object''s key in the store.';
+comment on column schedule.seen_object.version is 'Set once: its entity tag, or size and time where the store has none.';
+comment on column schedule.seen_object.run_id is 'Set with the row: the run that it started.';
+comment on column schedule.seen_object.error is 'Set with the row where the run could not start.';
+comment on column schedule.seen_object.seen_at is 'Set once.';

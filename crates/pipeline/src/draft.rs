@@ -14,10 +14,11 @@ use crate::{
     schedule::{Declared, ScheduleSpec},
     spec::{DEFAULT_POOL, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
     suggest,
+    trigger::DraftTrigger,
     yaml::{Entry, Node, Yaml, to_json_map},
 };
 
-const TOP_KEYS: [&str; 6] = ["pipeline", "description", "params", "schedule", "steps", "outputs"];
+const TOP_KEYS: [&str; 7] = ["pipeline", "description", "params", "schedule", "triggers", "steps", "outputs"];
 const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
 const STEP_KEYS: [&str; 10] =
     ["uses", "with", "for_each", "sequence", "needs", "when", "pool", "retry", "timeout", "tolerate"];
@@ -34,6 +35,7 @@ pub(crate) struct Draft<'n> {
     pub description: Option<String>,
     pub params: Vec<ParamSpec>,
     pub schedule: Option<ScheduleSpec>,
+    pub triggers: Vec<DraftTrigger<'n>>,
     pub steps: Vec<DraftStep<'n>>,
     pub outputs: Option<&'n [Entry]>,
 }
@@ -87,6 +89,9 @@ pub(crate) fn read<'n>(document: &'n Node, problems: &mut Problems<'_>) -> Draft
     let declared = Declared { params: &draft.params, is_whole: written == Some(draft.params.len()) };
     let schedule = entries.iter().find(|entry| entry.key == "schedule");
     draft.schedule = schedule.and_then(|entry| reader.schedule(entry, declared));
+    if let Some(entry) = entries.iter().find(|entry| entry.key == "triggers") {
+        draft.triggers = reader.triggers(entry, declared);
+    }
     match entries.iter().find(|entry| entry.key == "steps") {
         Some(entry) => draft.steps = reader.steps(entry),
         None => reader.missing(

@@ -23,6 +23,7 @@ mod session;
 mod spec;
 mod suggest;
 mod template;
+mod trigger;
 mod yaml;
 
 pub use check::{check, parse};
@@ -40,3 +41,4 @@ pub use spec::{
     DEFAULT_POOL, OUTPUTS_STEP, PIPELINE_KIND, ParamSpec, ParamType, PipelineSpec, RetryPolicy,
     SCHEDULER_POOL, STEPS_MAX, StepSpec,
 };
+pub use trigger::{EndState, TriggerEvent, TriggerSpec};

@@ -197,7 +197,7 @@ fn task(
     previous: Option<&Value>,
 ) -> Result<PlannedTask, PipelineError> {
     let index_value = Value::from(index);
-    let locals = Locals { item: Some((item, &index_value)), previous };
+    let locals = Locals { item: Some((item, &index_value)), previous, event: None };
     Ok(PlannedTask { index, arguments: program.with.evaluate(program.name, session, locals)? })
 }
 

@@ -125,7 +125,7 @@ impl Reader<'_, '_> {
         let missed = find(entries, "missed").and_then(|node| self.missed(node)).unwrap_or_default();
         let given = find(entries, "params").map(|node| self.map(node, "params"));
         if !matches!(given, Some(None)) {
-            self.starting_params(given.flatten().unwrap_or_default(), schedule, declared);
+            self.starting_params(given.flatten().unwrap_or_default(), schedule, declared, false);
         }
         Some(ScheduleSpec {
             cron: cron?.1.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -202,7 +202,15 @@ impl Reader<'_, '_> {
     }
 
     /// The params that whatever starts runs by itself gives them: all that have no default, and nothing else.
-    fn starting_params(&mut self, given: &[Entry], owner: &Entry, declared: Declared<'_>) {
+    ///
+    /// Values `with_expressions` are checked where those are.
+    pub(crate) fn starting_params(
+        &mut self,
+        given: &[Entry],
+        owner: &Entry,
+        declared: Declared<'_>,
+        with_expressions: bool,
+    ) {
         if !declared.is_whole {
             return;
         }
@@ -214,6 +222,9 @@ impl Reader<'_, '_> {
                 self.problems.add("unknown-param", entry.key_span.clone(), message, Some(help));
                 continue;
             };
+            if with_expressions && has_expression(&entry.value) {
+                continue;
+            }
             if has_expression(&entry.value) {
                 let help = "write the value itself; steps read run.date and run.fire_time".to_owned();
                 let message = format!("the params of `{}` have no expressions", owner.key);

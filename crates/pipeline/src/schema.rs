@@ -29,6 +29,7 @@ pub fn schema() -> Value {
                 "additionalProperties": { "$ref": "#/$defs/param" },
             },
             "schedule": schedule(),
+            "triggers": triggers(),
             "steps": {
                 "type": "object",
                 "description": "The steps: name → step. Expressions read steps.<name>.outputs.",
@@ -100,6 +101,58 @@ fn schedule() -> Value {
                 "type": "object",
                 "description": "The params of its runs; the pipeline's defaults fill the rest.",
             },
+        },
+    })
+}
+
+fn triggers() -> Value {
+    let params = json!({
+        "type": "object",
+        "description": "The params of the run; texts may hold expressions over event.",
+    });
+    json!({
+        "type": "array",
+        "maxItems": 100,
+        "description": "What else starts runs by itself: each event one run.",
+        "items": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "required": ["run"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "run": {
+                            "type": "object",
+                            "required": ["pipeline"],
+                            "additionalProperties": false,
+                            "description": "A run of another pipeline has ended: event.run, .pipeline, .state, .date, .outputs.",
+                            "properties": {
+                                "pipeline": { "$ref": "#/$defs/name", "description": "The other pipeline." },
+                                "state": { "enum": ["succeeded", "failed", "any"], "default": "succeeded" },
+                            },
+                        },
+                        "params": params,
+                    },
+                },
+                {
+                    "type": "object",
+                    "required": ["object"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "object": {
+                            "type": "object",
+                            "required": ["prefix"],
+                            "additionalProperties": false,
+                            "description": "An object has arrived or changed: event.path, .size, .version.",
+                            "properties": {
+                                "prefix": { "type": "string", "pattern": "^([^/]+/)+$", "examples": ["inbox/"] },
+                                "every": { "$ref": "#/$defs/duration", "default": "30s" },
+                            },
+                        },
+                        "params": params,
+                    },
+                },
+            ],
         },
     })
 }

@@ -498,3 +498,40 @@ fn the_time_of_the_fire_is_null_in_a_run_that_no_schedule_started() {
     let at = "2026-11-22T23:10:00Z".parse().expect("an instant");
     assert_eq!(outputs(Some(at)), json!({ "about": "2026-02-28", "fired": "2026-11-22T23:10:00Z" }));
 }
+
+#[test]
+fn a_trigger_gives_its_event_to_the_params_of_the_run() {
+    let spec = checked(
+        "
+        pipeline: a
+        params: { source: { type: string }, n: { type: integer, default: 1 } }
+        triggers:
+          - run: { pipeline: other }
+            params: { source: 'after ${event.run}', n: '${event.outputs.n + 1}' }
+          - object: { prefix: inbox/, every: 5s }
+            params: { source: '${event.path}' }
+        steps: { b: { uses: sleep, with: { seconds: 1 } } }
+        ",
+    );
+    assert_eq!(
+        serde_json::to_value(&spec.triggers).expect("JSON"),
+        json!([
+            {
+                "on": { "run": { "pipeline": "other", "state": "succeeded" } },
+                "params": { "source": "after ${event.run}", "n": "${event.outputs.n + 1}" },
+            },
+            { "on": { "object": { "prefix": "inbox/", "every_ms": 5000 } }, "params": { "source": "${event.path}" } },
+        ])
+    );
+    let [run, object] = spec.triggers.as_slice() else { panic!("two triggers") };
+    let event = json!({ "run": "r1", "outputs": { "n": 4 } });
+    assert_eq!(
+        Value::Object(run.params_for(&event).expect("params")),
+        json!({ "source": "after r1", "n": 5 })
+    );
+    assert!(run.params_for(&json!({ "run": "r1", "outputs": null })).is_err());
+    let event = json!({ "path": "inbox/x.csv" });
+    assert_eq!(Value::Object(object.params_for(&event).expect("params")), json!({ "source": "inbox/x.csv" }));
+    let stored = PipelineSpec::from_json(spec.to_json().expect("JSON")).expect("a spec");
+    assert_eq!(stored, spec);
+}

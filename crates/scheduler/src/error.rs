@@ -43,6 +43,12 @@ pub enum SchedulerError {
         /// How many it may be.
         max: usize,
     },
+    /// A chain of triggers leads from a pipeline back to it.
+    #[error("the triggers of {pipeline} lead back to it: each of its runs would start another, without end")]
+    TriggerCircle {
+        /// The pipeline.
+        pipeline: String,
+    },
     /// No back-fill has this number.
     #[error("there is no back-fill {0}")]
     UnknownBackfill(i64),

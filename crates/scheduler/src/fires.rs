@@ -1,13 +1,13 @@
 //! Fires: each starts one run, in the transaction that records it.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use tale_pipeline::ScheduleSpec;
 use tale_primitives::RunId;
 use tale_queue::Priority;
 use tale_timetable::Fire;
 
-use crate::{SchedulerError, Trigger, trigger::start_as};
+use crate::{SchedulerError, Trigger, triggers::start_or_say_why};
 
 /// What became of a fire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,17 +65,9 @@ pub(crate) async fn start_fire(
         priority: Priority::Normal,
         started_by: backfill.map_or_else(|| "schedule".to_owned(), |id| format!("backfill {id}")),
     };
-    // what a run that cannot start has written is taken back; that the fire failed stays
-    let mut attempt = connection.begin().await?;
-    let error = match start_as(&mut attempt, run, trigger).await {
-        Ok(_) => {
-            attempt.commit().await?;
-            return Ok(Fired::Started(run));
-        }
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => error.describe(),
+    let Err(error) = start_or_say_why(connection, run, trigger).await? else {
+        return Ok(Fired::Started(run));
     };
-    attempt.rollback().await?;
     sqlx::query_file!("../../sql/schedule/fail_fire.sql", pipeline, fire.at, error)
         .execute(connection)
         .await?;

@@ -1,4 +1,4 @@
-//! The loop that fires schedules and goes on with back-fills.
+//! The loop that fires schedules, follows ended runs and goes on with back-fills.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::{
     SchedulerError,
     backfills::advance_backfill,
     schedules::{Passed, fire_next},
+    triggers::follow_ended_run,
 };
 
 /// The channel on which changed schedules are told of.
@@ -18,8 +19,8 @@ const CHANNEL: &str = "tale_schedule";
 /// The longest sleep: a lost notification delays a new schedule by no more.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// The sleep while back-fills go on, whose runs end without a notification.
-const SLEEP_BACKFILLING: Duration = Duration::from_millis(200);
+/// The longest sleep while back-fills or triggers wait for runs, which end without a notification.
+const SLEEP_FOR_RUNS: Duration = Duration::from_millis(200);
 
 /// The shortest sleep, while another scheduler deals with what is due.
 const SLEEP_MIN: Duration = Duration::from_millis(10);
@@ -69,18 +70,24 @@ impl Firing {
     /// Does what can be done now, and says how long there is nothing to do.
     async fn pass(&self, connection: &mut PgConnection) -> Result<Duration, SchedulerError> {
         let mut unreadable = vec![];
-        let (seconds, backfilling) = next_wake(connection, &unreadable).await?;
-        if self.schedules && seconds.is_some_and(|seconds| seconds <= 0.0) {
+        let now = Outlook::read(connection, &unreadable).await?;
+        if self.schedules && now.seconds.is_some_and(|seconds| seconds <= 0.0) {
             self.fire_due(connection, &mut unreadable).await?;
         }
-        if backfilling {
+        if self.schedules && now.has_ended_runs {
+            self.follow_ended_runs(connection).await?;
+        }
+        if now.is_backfilling {
             self.advance_backfills(connection).await?;
         }
-        let (seconds, backfilling) = next_wake(connection, &unreadable).await?;
-        let longest = if backfilling { SLEEP_BACKFILLING } else { SLEEP_MAX };
-        let until_fire = seconds
-            .filter(|_| self.schedules)
-            .map_or(longest, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO));
+        let then = Outlook::read(connection, &unreadable).await?;
+        let waits_for_runs = then.is_backfilling || self.schedules && then.is_watching;
+        let longest = if waits_for_runs { SLEEP_FOR_RUNS } else { SLEEP_MAX };
+        let until_fire = match then.seconds.filter(|_| self.schedules) {
+            Some(seconds) => Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO),
+            None => longest,
+        };
+        let until_fire = if self.schedules && then.has_ended_runs { Duration::ZERO } else { until_fire };
         Ok(until_fire.clamp(SLEEP_MIN, longest))
     }
 
@@ -100,6 +107,17 @@ impl Firing {
         Ok(())
     }
 
+    async fn follow_ended_runs(&self, connection: &mut PgConnection) -> Result<(), SchedulerError> {
+        for _ in 0..FIRES_PER_PASS {
+            match follow_ended_run(connection).await? {
+                None => break,
+                Some(true) => self.wake.tell(),
+                Some(false) => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn advance_backfills(&self, connection: &mut PgConnection) -> Result<(), SchedulerError> {
         let mut after = i64::MIN;
         while let Some((id, has_started)) = advance_backfill(connection, after).await? {
@@ -112,13 +130,26 @@ impl Firing {
     }
 }
 
-/// In how many seconds a schedule is due, and whether there are back-fills to go on with.
-async fn next_wake(
-    connection: &mut PgConnection,
-    except: &[String],
-) -> Result<(Option<f64>, bool), SchedulerError> {
-    let row = sqlx::query_file!("../../sql/schedule/next_wake.sql", except).fetch_one(connection).await?;
-    Ok((row.seconds, row.backfilling))
+/// What there is to do, and when.
+struct Outlook {
+    /// In how many seconds a schedule is due.
+    seconds: Option<f64>,
+    is_backfilling: bool,
+    has_ended_runs: bool,
+    /// Whether triggers wait for runs.
+    is_watching: bool,
+}
+
+impl Outlook {
+    async fn read(connection: &mut PgConnection, except: &[String]) -> Result<Self, SchedulerError> {
+        let row = sqlx::query_file!("../../sql/schedule/next_wake.sql", except).fetch_one(connection).await?;
+        Ok(Self {
+            seconds: row.seconds,
+            is_backfilling: row.backfilling,
+            has_ended_runs: row.ended,
+            is_watching: row.watching,
+        })
+    }
 }
 
 async fn connection_answers(connection: &mut PgConnection) -> bool {

@@ -9,7 +9,9 @@ mod firing;
 mod maintenance;
 mod scheduler;
 mod schedules;
+mod sensing;
 mod trigger;
+mod triggers;
 
 pub use backfills::{
     BACKFILL_CONCURRENCY_MAX, BACKFILL_FIRES_MAX, BackfillPlan, BackfillReport, PlannedFire, backfill_report,
@@ -22,4 +24,6 @@ pub use schedules::{
     ScheduleReport, apply_schedule, find_schedule, list_schedules, notify_schedules, pause_schedule,
     resume_schedule,
 };
+pub use sensing::{Folders, FoundObject, Watched};
 pub use trigger::{Trigger, start};
+pub use triggers::{apply_triggers, refuse_trigger_circles};

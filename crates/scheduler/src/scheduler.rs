@@ -16,6 +16,7 @@ use crate::{
     advance::{Specs, advance},
     firing::Firing,
     maintenance::Maintenance,
+    sensing::{Sensing, Watched},
 };
 
 /// How a scheduler works.
@@ -29,8 +30,10 @@ pub struct SchedulerSettings {
     pub poll: Duration,
     /// The machine's name, for listings.
     pub host: String,
-    /// Whether schedules fire here. Back-fills go on with any scheduler.
+    /// Whether schedules and triggers start runs here. Back-fills go on with any scheduler.
     pub schedules: bool,
+    /// Where triggers look for objects; without it they do not.
+    pub folders: Option<Watched>,
 }
 
 impl Default for SchedulerSettings {
@@ -42,6 +45,7 @@ impl Default for SchedulerSettings {
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
             schedules: true,
+            folders: None,
         }
     }
 }
@@ -86,6 +90,9 @@ impl Scheduler {
             }
             .run(),
         );
+        if let Some(Watched(folders)) = self.settings.folders.clone().filter(|_| self.settings.schedules) {
+            beside.spawn(Sensing { pool: self.database.clone(), wake: self.wake.clone(), folders }.run());
+        }
         let identity = NewWorker {
             id: WorkerId::generate(),
             pool: SCHEDULER_POOL.to_owned(),
