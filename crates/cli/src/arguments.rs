@@ -102,6 +102,8 @@ pub enum Command {
     Runs(commands::runs::Runs),
     /// Lists, pauses and resumes schedules, and tells their next fires.
     Schedule(commands::schedule::Schedule),
+    /// Lists what starts runs by itself beside schedules.
+    Triggers(commands::triggers::Triggers),
     /// Starts the runs that a schedule would have started for days of the past.
     Backfill(commands::backfill::Backfill),
     /// Shows one run: steps, tasks, attempts, durations, errors.

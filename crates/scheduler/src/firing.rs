@@ -43,7 +43,14 @@ impl Firing {
     pub async fn run(self) {
         loop {
             if let Err(error) = self.serve().await {
-                tracing::debug!(%error, "nothing fires until the database answers again");
+                if error.is_transient() {
+                    tracing::debug!(%error, "nothing fires until the database answers again");
+                } else {
+                    tracing::error!(
+                        error = error.describe(),
+                        "schedules and triggers have stopped; trying again"
+                    );
+                }
                 time::sleep(PAUSE).await;
             }
         }

@@ -26,4 +26,4 @@ pub use schedules::{
 };
 pub use sensing::{Folders, FoundObject, Watched};
 pub use trigger::{Trigger, start};
-pub use triggers::{apply_triggers, refuse_trigger_circles};
+pub use triggers::{TriggerReport, apply_triggers, list_triggers, refuse_trigger_circles};

@@ -159,10 +159,12 @@ pub(crate) async fn fire_next(
         Ok(read) => read,
         Err(error) => {
             let error = error.describe();
-            tracing::warn!(pipeline, error, "the schedule cannot be read");
-            sqlx::query_file!("../../sql/schedule/record_schedule_error.sql", pipeline, error)
+            let changed = sqlx::query_file!("../../sql/schedule/record_schedule_error.sql", pipeline, error)
                 .execute(&mut *transaction)
                 .await?;
+            if changed.rows_affected() > 0 {
+                tracing::warn!(pipeline, error, "the schedule cannot be read");
+            }
             transaction.commit().await?;
             return Ok(Passed::Unreadable(pipeline));
         }

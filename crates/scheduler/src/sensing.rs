@@ -77,7 +77,11 @@ impl Sensing {
     pub async fn run(self) {
         loop {
             if let Err(error) = self.serve().await {
-                tracing::debug!(%error, "no folder is looked at until the database answers again");
+                if error.is_transient() {
+                    tracing::debug!(%error, "no folder is looked at until the database answers again");
+                } else {
+                    tracing::error!(error = error.describe(), "no folder is looked at; trying again");
+                }
                 time::sleep(PAUSE).await;
             }
         }
@@ -157,9 +161,14 @@ impl Sensing {
                 }
             }
         }
-        if is_whole {
+        let seen =
+            sqlx::query_file!("../../sql/schedule/sum_up_seen_objects.sql", look.pipeline, look.prefix)
+                .fetch_one(&mut *connection)
+                .await?;
+        if is_whole && usize::try_from(seen.count).is_ok_and(|seen| seen > objects.len()) {
             forget(connection, look, &objects).await?;
         }
+        let error = error.or(seen.error);
         record_error(connection, &look.pipeline, look.index, error.as_deref()).await
     }
 
@@ -214,13 +223,6 @@ async fn forget(
     look: &Look,
     objects: &[FoundObject],
 ) -> Result<(), SchedulerError> {
-    let seen =
-        sqlx::query_file_scalar!("../../sql/schedule/count_seen_objects.sql", look.pipeline, look.prefix)
-            .fetch_one(&mut *connection)
-            .await?;
-    if usize::try_from(seen).is_ok_and(|seen| seen <= objects.len()) {
-        return Ok(());
-    }
     let (paths, versions) = columns(objects);
     sqlx::query_file!(
         "../../sql/schedule/prune_seen_objects.sql",

@@ -1,10 +1,12 @@
 //! Triggers that wait for runs of other pipelines, and what all triggers share.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tale_pipeline::{PipelineSpec, TriggerEvent, TriggerSpec};
 use tale_primitives::{RunId, UtcDay};
-use tale_queue::{Priority, run_context, run_state};
+use tale_queue::{Priority, QueueError, run_context, run_state};
 
 use crate::{SchedulerError, Trigger, trigger::start_as};
 
@@ -47,6 +49,35 @@ pub async fn apply_triggers(
     Ok(())
 }
 
+/// A trigger of a pipeline's current version.
+#[derive(Debug, Clone, Serialize)]
+pub struct TriggerReport {
+    /// The pipeline whose runs it starts.
+    pub pipeline: String,
+    /// The event and the params.
+    #[serde(flatten)]
+    pub definition: TriggerSpec,
+    /// When its folder is looked at next.
+    pub next_look: Option<DateTime<Utc>>,
+    /// Why the last event could not start its run, or the folder could not be listed.
+    pub error: Option<String>,
+    /// When that was first so.
+    pub error_at: Option<DateTime<Utc>>,
+}
+
+/// Every trigger, by pipeline.
+pub async fn list_triggers(connection: &mut PgConnection) -> Result<Vec<TriggerReport>, SchedulerError> {
+    let rows = sqlx::query_file!("../../sql/schedule/list_triggers.sql").fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            let definition = serde_json::from_value(row.definition)
+                .map_err(|source| SchedulerError::Unreadable { pipeline: row.pipeline.clone(), source })?;
+            let (next_look, error, error_at) = (row.next_look, row.error, row.error_at);
+            Ok(TriggerReport { pipeline: row.pipeline, definition, next_look, error, error_at })
+        })
+        .collect()
+}
+
 /// Refuses triggers that would start runs without end; call it when all pipelines of a transaction are applied.
 ///
 /// # Errors
@@ -70,7 +101,14 @@ pub(crate) async fn follow_ended_run(connection: &mut PgConnection) -> Result<Op
     let watching = sqlx::query_file!("../../sql/schedule/list_watching_triggers.sql", ended.pipeline)
         .fetch_all(&mut *transaction)
         .await?;
-    let context = run_context(&mut transaction, run).await?;
+    let context = match run_context(&mut transaction, run).await {
+        Err(QueueError::UnknownRun(_)) => {
+            // it has been dropped since, and nobody can ask what it gave
+            transaction.commit().await?;
+            return Ok(Some(false));
+        }
+        context => context?,
+    };
     let (_, outputs) = run_state(&mut transaction, run).await?;
     let event = json!({
         "run": run.to_string(),
@@ -159,11 +197,12 @@ pub(crate) async fn record_error(
     index: i16,
     error: Option<&str>,
 ) -> Result<(), SchedulerError> {
-    if let Some(error) = error {
-        tracing::warn!(pipeline, trigger = index, error, "the trigger cannot start a run");
-    }
-    sqlx::query_file!("../../sql/schedule/record_trigger_error.sql", pipeline, index, error)
+    let changed = sqlx::query_file!("../../sql/schedule/record_trigger_error.sql", pipeline, index, error)
         .execute(connection)
         .await?;
+    // a folder is looked at again and again: only what is new is said
+    if let Some(error) = error.filter(|_| changed.rows_affected() > 0) {
+        tracing::warn!(pipeline, trigger = index, error, "the trigger cannot start a run");
+    }
     Ok(())
 }

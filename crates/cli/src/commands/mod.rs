@@ -17,6 +17,7 @@ pub mod run;
 pub mod runs;
 pub mod schedule;
 pub mod show;
+pub mod triggers;
 pub mod up;
 pub mod worker;
 pub mod workers;
@@ -39,6 +40,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Run(command) => command.run(global).await,
         Command::Runs(command) => command.run(global).await,
         Command::Schedule(command) => command.run(global).await,
+        Command::Triggers(command) => command.run(global).await,
         Command::Backfill(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,

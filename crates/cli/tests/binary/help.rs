@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 41] = [
     "demo",
     "up",
     "worker",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 40] = [
     "schedule next",
     "schedule pause",
     "schedule resume",
+    "triggers",
     "backfill",
     "show",
     "logs",

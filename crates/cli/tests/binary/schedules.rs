@@ -165,6 +165,59 @@ fn a_back_fill_runs_each_day_once_and_says_what_it_did() {
         .failed(2, &["YYYY-MM-DD"]);
 }
 
+const INBOX: &str = "\
+pipeline: inbox
+params: { source: { type: string } }
+triggers:
+  - object: { prefix: inbox/, every: 100ms }
+    params: { source: '${event.path}' }
+steps:
+  hi: { uses: shell, with: { argv: [echo, '${params.source}'] } }
+outputs: { source: '${params.source}' }
+";
+
+const AFTER: &str = "\
+pipeline: after
+params: { source: { type: string } }
+triggers:
+  - run: { pipeline: inbox }
+    params: { source: 'after ${event.outputs.source}' }
+steps:
+  hi: { uses: shell, with: { argv: [echo, '${params.source}'] } }
+";
+
+#[test]
+fn an_object_that_arrives_starts_a_run_whose_end_starts_another() {
+    let place = Place::new();
+    place.write("pipelines/inbox.yaml", INBOX);
+    place.write("pipelines/after.yaml", AFTER);
+    let _up = Up::start(&place);
+    let listed = tale(&place, &["triggers"]).succeeded();
+    listed.says(&["a run of inbox succeeds", "an object arrives in inbox/ (looked for every 0.1 s)"]);
+    place.write("data/objects/inbox/first.csv", "a,b");
+    let started = Instant::now();
+    let after = loop {
+        let runs = json(&place, &["runs", "--pipeline", "after"]);
+        if let Some(run) = runs.as_array().unwrap().first() {
+            break json(&place, &["show", run["id"].as_str().unwrap()]);
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing starts");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert_eq!(after["params"]["source"], "after inbox/first.csv");
+    let inbox = json(&place, &["runs", "--pipeline", "inbox"]);
+    assert_eq!(inbox.as_array().unwrap().len(), 1);
+    assert_eq!(inbox[0]["trigger"], "object inbox/first.csv");
+
+    place.write(
+        "pipelines/inbox.yaml",
+        INBOX
+            .replace("object: { prefix: inbox/, every: 100ms }", "run: { pipeline: after }")
+            .replace("${event.path}", "again"),
+    );
+    tale(&place, &["apply"]).failed(2, &["triggers of after lead back to it"]);
+}
+
 #[test]
 fn the_nightly_settlement_is_about_the_day_that_has_just_ended() {
     let place = Place::new();

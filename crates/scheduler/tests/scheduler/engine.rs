@@ -1,6 +1,9 @@
 //! Schedulers and one worker over a database of their own.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +12,10 @@ use sqlx::{PgConnection, postgres::PgPoolOptions};
 use tale_pipeline::{KindCatalog, KindDescription, Source, check};
 use tale_primitives::RunId;
 use tale_queue::{Priority, RunReport, RunState, Wake, apply_pipeline, run_report};
-use tale_scheduler::{Scheduler, SchedulerSettings, Trigger, apply_schedule, notify_schedules, start};
+use tale_scheduler::{
+    Folders, Scheduler, SchedulerSettings, Trigger, Watched, apply_schedule, apply_triggers,
+    notify_schedules, start,
+};
 use tale_storage::Store;
 use tale_testkit::TestDatabase;
 use tale_worker::{Completion, Kind, KindRegistry, TaskContext, TaskError, Worker, WorkerSettings};
@@ -53,6 +59,13 @@ impl Engine {
         tokio::spawn(scheduler(&self.database, &self.wake).run(self.stop.clone()))
     }
 
+    /// Starts one more scheduler, which looks at these folders.
+    pub fn looking(&self, folders: Arc<dyn Folders>) -> JoinHandle<()> {
+        let mut scheduler = scheduler(&self.database, &self.wake);
+        scheduler.settings.folders = Some(Watched(folders));
+        tokio::spawn(scheduler.run(self.stop.clone()))
+    }
+
     pub async fn connection(&self) -> PgConnection {
         self.database.connection().await
     }
@@ -65,6 +78,7 @@ impl Engine {
         let mut transaction = self.database.pool().begin().await.unwrap();
         let applied = apply_pipeline(&mut transaction, spec.name.as_str(), digest, &json).await.unwrap();
         apply_schedule(&mut transaction, &spec, applied.version_id).await.unwrap();
+        apply_triggers(&mut transaction, &spec, applied.version_id).await.unwrap();
         transaction.commit().await.unwrap();
         notify_schedules(&mut self.connection().await).await.unwrap();
     }

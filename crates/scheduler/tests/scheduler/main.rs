@@ -6,6 +6,7 @@
 mod backfills;
 mod engine;
 mod schedules;
+mod triggers;
 
 use serde_json::json;
 use tale_queue::{RunFilter, RunState, list_runs};

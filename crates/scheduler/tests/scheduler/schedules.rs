@@ -50,7 +50,7 @@ async fn schedule(engine: &Engine, pipeline: &str) -> ScheduleReport {
 }
 
 /// Waits until something holds.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < PATIENCE, "{what} never came");
