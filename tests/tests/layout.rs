@@ -24,13 +24,14 @@ const LAYERS: &[(&str, &[Uses])] = &[
             ("telemetry", &[]),
             ("database", &[]),
             ("storage", &[]),
+            ("timetable", &[]),
             ("testkit", &["database", "storage"]),
         ],
     ),
     (
         "domains",
         &[
-            ("pipeline", &[]),
+            ("pipeline", &["timetable"]),
             ("queue", &["database"]),
             ("scheduler", &["pipeline", "queue"]),
             ("network", &["database"]),
@@ -74,6 +75,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("parquet", &["storage"]),
     ("apalis", &["queue", "worker"]),
     ("cel", &["pipeline"]),
+    ("croner", &["timetable"]),
+    ("jiff", &["timetable"]),
     ("serde-saphyr", &["pipeline"]),
 ];
 

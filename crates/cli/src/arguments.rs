@@ -100,6 +100,12 @@ pub enum Command {
     Run(commands::run::Run),
     /// Lists runs, the newest first.
     Runs(commands::runs::Runs),
+    /// Lists, pauses and resumes schedules, and tells their next fires.
+    Schedule(commands::schedule::Schedule),
+    /// Lists what starts runs by itself beside schedules.
+    Triggers(commands::triggers::Triggers),
+    /// Starts the runs that a schedule would have started for days of the past.
+    Backfill(commands::backfill::Backfill),
     /// Shows one run: steps, tasks, attempts, durations, errors.
     Show(commands::show::Show),
     /// Prints what the tasks of a run have printed.

@@ -1,9 +1,11 @@
 //! A scheduler and a worker in this process.
 
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tale_queue::Wake;
-use tale_scheduler::{Scheduler, SchedulerSettings};
+use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerSettings, Watched};
+use tale_storage::Store;
 use tale_tasks::kinds;
 use tale_worker::{Worker, WorkerError, WorkerSettings};
 use tokio::task::JoinHandle;
@@ -18,6 +20,8 @@ pub struct EngineSettings {
     pub pools: Vec<(String, u32)>,
     /// Whether it schedules too.
     pub scheduler: bool,
+    /// Whether that scheduler fires schedules.
+    pub schedules: bool,
     /// How long a silent worker keeps its tasks.
     pub lease: Duration,
     /// How long running tasks may go on after a stop was asked for.
@@ -45,6 +49,8 @@ impl Engine {
                 settings: SchedulerSettings {
                     lease: settings.lease,
                     host: host.clone(),
+                    schedules: settings.schedules,
+                    folders: Some(Watched(Arc::new(StoreFolders(installation.store.clone())))),
                     ..SchedulerSettings::default()
                 },
                 wake: wake.clone(),
@@ -88,6 +94,24 @@ impl Engine {
             let _ = scheduler.await;
         }
         failed.map_or(Ok(()), Err)
+    }
+}
+
+/// The object store, as triggers see it.
+struct StoreFolders(Store);
+
+#[async_trait]
+impl Folders for StoreFolders {
+    async fn list(
+        &self,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<FoundObject>, Box<dyn Error + Send + Sync>> {
+        let objects = self.0.list(prefix, limit).await?;
+        Ok(objects
+            .into_iter()
+            .map(|object| FoundObject { path: object.path, size: object.size, version: object.version })
+            .collect())
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::Connection;
 use tale_pipeline::{PipelineSpec, Source, check as check_source, parse};
 use tale_primitives::Digest;
 use tale_queue::{apply_pipeline, set_pipeline_limit};
+use tale_scheduler::{apply_schedule, apply_triggers, notify_schedules, refuse_trigger_circles};
 use tale_tasks::catalog;
 
 use crate::{
@@ -139,6 +140,8 @@ pub async fn apply(installation: &Installation, sources: &[Source]) -> Result<Ve
         let version = spec.digest()?;
         let result = apply_pipeline(&mut transaction, spec.name.as_str(), version, &spec.to_json()?).await?;
         set_pipeline_limit(&mut transaction, spec.name.as_str(), spec.concurrency).await?;
+        apply_schedule(&mut transaction, &spec, result.version_id).await?;
+        apply_triggers(&mut transaction, &spec, result.version_id).await?;
         applied.push(AppliedPipeline {
             name: spec.name.to_string(),
             version,
@@ -146,6 +149,8 @@ pub async fn apply(installation: &Installation, sources: &[Source]) -> Result<Ve
             changed: result.changed,
         });
     }
+    refuse_trigger_circles(&mut transaction).await?;
     transaction.commit().await?;
+    notify_schedules(&mut connection).await?;
     Ok(applied)
 }

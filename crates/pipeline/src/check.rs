@@ -44,7 +44,18 @@ pub fn check(
 }
 
 fn finish(draft: Draft<'_>, problems: Problems<'_>) -> Result<PipelineSpec, Vec<Problem>> {
-    let Draft { name: Some(name), description, params, concurrency, tenant, steps, outputs } = draft else {
+    let Draft {
+        name: Some(name),
+        description,
+        params,
+        concurrency,
+        tenant,
+        schedule,
+        triggers,
+        steps,
+        outputs,
+    } = draft
+    else {
         return Err(problems.into_sorted());
     };
     if !problems.is_empty() {
@@ -55,8 +66,9 @@ fn finish(draft: Draft<'_>, problems: Problems<'_>) -> Result<PipelineSpec, Vec<
         Yaml::Text(text) => Some(text.clone()),
         _ => None,
     });
+    let triggers = triggers.into_iter().filter_map(|trigger| trigger.spec).collect();
     let outputs = outputs.map(to_json_map);
-    Ok(PipelineSpec { name, description, params, concurrency, tenant, steps, outputs })
+    Ok(PipelineSpec { name, description, params, concurrency, tenant, schedule, triggers, steps, outputs })
 }
 
 /// Holds every step against its kind, and gives it the kind's pool where it names none.
@@ -87,12 +99,14 @@ fn check_child_pipelines(
 ) {
     let children =
         draft.steps.iter().filter(|step| step.uses.as_ref().is_some_and(|uses| uses.text == PIPELINE_KIND));
-    for entry in children.flat_map(|step| step.with).filter(|entry| entry.key == "pipeline") {
-        let Yaml::Text(name) = &entry.value.value else { continue };
+    let started = children.flat_map(|step| step.with).filter(|entry| entry.key == "pipeline");
+    let awaited = draft.triggers.iter().filter_map(|trigger| trigger.pipeline);
+    for node in started.map(|entry| &entry.value).chain(awaited) {
+        let Yaml::Text(name) = &node.value else { continue };
         if name.contains('$') {
             continue;
         }
-        let span = entry.value.span.clone();
+        let span = node.span.clone();
         if draft.name.as_ref().is_some_and(|own| own.as_str() == name) {
             let help = "it would start itself without end; to repeat, use `for_each` over another pipeline";
             problems.add(

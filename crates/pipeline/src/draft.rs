@@ -11,13 +11,24 @@ use crate::{
     params,
     problem::Problems,
     reader::{Reader, find},
+    schedule::{Declared, ScheduleSpec},
     spec::{DEFAULT_POOL, JoinRule, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
     suggest,
+    trigger::DraftTrigger,
     yaml::{Entry, Node, Yaml, to_json_map},
 };
 
-const TOP_KEYS: [&str; 7] =
-    ["pipeline", "description", "params", "concurrency", "tenant", "steps", "outputs"];
+const TOP_KEYS: [&str; 9] = [
+    "pipeline",
+    "description",
+    "params",
+    "concurrency",
+    "tenant",
+    "schedule",
+    "triggers",
+    "steps",
+    "outputs",
+];
 const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
 const STEP_KEYS: [&str; 13] = [
     "uses", "with", "for_each", "sequence", "needs", "join", "when", "finally", "pool", "limit", "retry",
@@ -37,6 +48,8 @@ pub(crate) struct Draft<'n> {
     pub params: Vec<ParamSpec>,
     pub concurrency: Option<u32>,
     pub tenant: Option<&'n Node>,
+    pub schedule: Option<ScheduleSpec>,
+    pub triggers: Vec<DraftTrigger<'n>>,
     pub steps: Vec<DraftStep<'n>>,
     pub outputs: Option<&'n [Entry]>,
 }
@@ -84,11 +97,19 @@ pub(crate) fn read<'n>(document: &'n Node, problems: &mut Problems<'_>) -> Draft
     }
     draft.description =
         find(entries, "description").and_then(|node| reader.text(node, "description")).map(str::to_owned);
-    if let Some(entries) = find(entries, "params").and_then(|node| reader.map(node, "params")) {
+    let params = find(entries, "params").map(|node| reader.map(node, "params"));
+    if let Some(Some(entries)) = params {
         draft.params = entries.iter().filter_map(|entry| reader.param(entry)).collect();
     }
     draft.concurrency = find(entries, "concurrency").and_then(|node| reader.count(node, "concurrency"));
     draft.tenant = find(entries, "tenant").filter(|node| reader.text(node, "tenant").is_some());
+    let written = params.map_or(Some(0), |entries| entries.map(<[Entry]>::len));
+    let declared = Declared { params: &draft.params, is_whole: written == Some(draft.params.len()) };
+    let schedule = entries.iter().find(|entry| entry.key == "schedule");
+    draft.schedule = schedule.and_then(|entry| reader.schedule(entry, declared));
+    if let Some(entry) = entries.iter().find(|entry| entry.key == "triggers") {
+        draft.triggers = reader.triggers(entry, declared);
+    }
     match entries.iter().find(|entry| entry.key == "steps") {
         Some(entry) => draft.steps = reader.steps(entry),
         None => reader.missing(
@@ -318,7 +339,7 @@ impl Reader<'_, '_> {
     }
 
     /// A value of the declaration itself must be one that a run could give.
-    fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
+    pub(crate) fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
         if let Err(message) = params::checked(spec, &node.to_json()) {
             let help = Some(format!("the param is declared as {}", spec.kind.article()));
             self.problems.add("bad-param", node.span.clone(), message, help);

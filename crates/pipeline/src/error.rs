@@ -72,6 +72,13 @@ pub enum PipelineError {
         /// The steps of the circle; the last is the first again.
         names: Vec<String>,
     },
+    /// The schedule's expression or zone is one that this build does not know.
+    #[error("the schedule cannot be read")]
+    Schedule {
+        /// What is wrong with it.
+        #[source]
+        source: tale_timetable::TimetableError,
+    },
     /// The pipeline has more steps than a plan can number.
     #[error("pipeline {pipeline} has {steps} steps, more than {max}")]
     TooManySteps {

@@ -18,11 +18,13 @@ mod problem;
 mod program;
 mod quantity;
 mod reader;
+mod schedule;
 mod schema;
 mod session;
 mod spec;
 mod suggest;
 mod template;
+mod trigger;
 mod yaml;
 
 pub use check::{check, parse};
@@ -34,8 +36,10 @@ pub use plan::{
     expand, plan, references,
 };
 pub use problem::{Problem, Source};
+pub use schedule::{FireDate, Missed, ScheduleSpec};
 pub use schema::schema;
 pub use spec::{
     APPROVE_KIND, DEFAULT_POOL, JoinRule, LimitSpec, OUTPUTS_STEP, PIPELINE_KIND, ParamSpec, ParamType,
     PipelineSpec, RateSpec, RetryPolicy, SCHEDULER_POOL, STEPS_MAX, StepSpec,
 };
+pub use trigger::{EndState, TriggerEvent, TriggerSpec};

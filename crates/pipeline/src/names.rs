@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What `run` has.
-pub(crate) const RUN_FIELDS: [&str; 4] = ["id", "date", "pipeline", "parent"];
+pub(crate) const RUN_FIELDS: [&str; 5] = ["id", "date", "fire_time", "pipeline", "parent"];
 
 /// The names of a draft.
 pub(crate) struct Names<'d, 'n, 's> {
@@ -28,6 +28,8 @@ pub(crate) struct Names<'d, 'n, 's> {
 struct Place<'d, 'n> {
     step: Option<&'d DraftStep<'n>>,
     key: &'static str,
+    /// What `event` has, in the params of a trigger, which have nothing else.
+    event: &'static [&'static str],
 }
 
 /// A step that another one needs, and where that is written.
@@ -53,7 +55,7 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             for need in &step.needs {
                 self.need(need, &mut found, problems);
             }
-            let at = |key| Place { step: Some(step), key };
+            let at = |key| Place { step: Some(step), key, event: &[] };
             if let Some(node) = step.when {
                 self.whole(node, at("when"), "a boolean", &mut found, problems);
             }
@@ -71,10 +73,21 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             edges.push(found);
         }
         if let Some(node) = self.draft.tenant {
-            self.node(node, Place { step: None, key: "tenant" }, &mut Vec::new(), problems);
+            self.node(node, Place { step: None, key: "tenant", event: &[] }, &mut Vec::new(), problems);
+        }
+        for trigger in &self.draft.triggers {
+            let place = Place { step: None, key: "triggers", event: trigger.event };
+            for entry in trigger.params {
+                self.node(&entry.value, place, &mut Vec::new(), problems);
+            }
         }
         for entry in self.draft.outputs.unwrap_or_default() {
-            self.node(&entry.value, Place { step: None, key: "outputs" }, &mut Vec::new(), problems);
+            self.node(
+                &entry.value,
+                Place { step: None, key: "outputs", event: &[] },
+                &mut Vec::new(),
+                problems,
+            );
         }
         self.refuse_circles(&edges, problems);
     }
@@ -200,6 +213,9 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
     ) {
         let first = reference.path.first();
         let root = at(reference.range.clone());
+        if !place.event.is_empty() {
+            return event_reference(reference, place.event, at, problems);
+        }
         match reference.root.as_str() {
             "params" => {
                 if let Some(param) = first.filter(|param| !self.params.contains(&param.name.as_str())) {
@@ -333,6 +349,25 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             let help = "an arrow reads \"needs\"; take one of them out".to_owned();
             problems.add("circle", edge.span.clone(), message, Some(help));
         }
+    }
+}
+
+/// A name in the params of a trigger: there is `event` alone.
+fn event_reference(
+    reference: &Reference,
+    fields: &[&str],
+    at: &dyn Fn(Range<usize>) -> Range<usize>,
+    problems: &mut Problems<'_>,
+) {
+    if reference.root != "event" {
+        let help = format!("the params of a trigger read `event`, which has {}", fields.join(", "));
+        let message = format!("there is no {:?} here", reference.root);
+        problems.add("unknown-name", at(reference.range.clone()), message, Some(help));
+    } else if let Some(field) = reference.path.first().filter(|field| !fields.contains(&field.name.as_str()))
+    {
+        let help = suggest::help(&field.name, fields, "names in `event`");
+        let message = format!("`event` has no {:?}", field.name);
+        problems.add("unknown-name", at(field.range.clone()), message, Some(help));
     }
 }
 

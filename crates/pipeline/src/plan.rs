@@ -1,5 +1,6 @@
 //! Planning: from a spec and params to steps, edges and the tasks that are known at once.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tale_primitives::{RunId, UtcDay};
@@ -13,6 +14,8 @@ pub struct RunContext {
     pub id: RunId,
     /// `run.date`: the day that the run is for, which a back-fill sets to the past.
     pub date: UtcDay,
+    /// `run.fire_time`: the instant at which its schedule had it start, or null.
+    pub fire_time: Option<DateTime<Utc>>,
     /// `run.parent`: the run that started this one, or null.
     pub parent: Option<RunId>,
 }

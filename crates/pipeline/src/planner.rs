@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -116,6 +117,7 @@ impl RunContext {
         json!({
             "id": self.id.to_string(),
             "date": self.date.to_string(),
+            "fire_time": self.fire_time.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
             "pipeline": spec.name.as_str(),
             "parent": self.parent.map(|parent| parent.to_string()),
         })
@@ -213,7 +215,7 @@ fn task(
     previous: Option<&Value>,
 ) -> Result<PlannedTask, PipelineError> {
     let index_value = Value::from(index);
-    task_of(program, session, index, Locals { item: Some((item, &index_value)), previous })
+    task_of(program, session, index, Locals { item: Some((item, &index_value)), previous, event: None })
 }
 
 fn task_of(

@@ -84,6 +84,11 @@ impl<'s> Problems<'s> {
         });
     }
 
+    /// The bytes of the source as they are written.
+    pub(crate) fn written(&self, span: &Range<usize>) -> &'s str {
+        self.source.text.get(span.clone()).unwrap_or_default()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

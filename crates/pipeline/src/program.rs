@@ -101,7 +101,11 @@ impl Template {
         }
     }
 
-    fn compile_map(step: &str, place: String, map: &Map<String, Value>) -> Result<Self, PipelineError> {
+    pub(crate) fn compile_map(
+        step: &str,
+        place: String,
+        map: &Map<String, Value>,
+    ) -> Result<Self, PipelineError> {
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map {
             entries.push((key.clone(), Self::compile(step, format!("{place}.{key}"), value)?));

@@ -36,6 +36,8 @@ pub fn schema() -> Value {
                 "type": "string",
                 "description": "Whose run it is, such as ${params.owner}: tenants share pools evenly.",
             },
+            "schedule": schedule(),
+            "triggers": triggers(),
             "steps": {
                 "type": "object",
                 "description": "The steps: name → step. Expressions read steps.<name>.outputs.",
@@ -63,6 +65,102 @@ pub fn schema() -> Value {
             },
             "param": param(),
             "step": step(&expression),
+        },
+    })
+}
+
+fn schedule() -> Value {
+    json!({
+        "type": "object",
+        "required": ["cron"],
+        "additionalProperties": false,
+        "description": "When runs start by themselves.",
+        "properties": {
+            "cron": {
+                "type": "string",
+                "description": "Minute, hour, day of the month, month, day of the week; or 6 fields with seconds first.",
+                "examples": ["10 0 * * *", "*/10 * * * *", "0 9 * * MON-FRI"],
+            },
+            "timezone": {
+                "type": "string",
+                "default": "UTC",
+                "description": "The IANA name of the zone whose wall clock the expression reads.",
+                "examples": ["Europe/Berlin"],
+            },
+            "date": {
+                "enum": ["fire_day", "previous_day"],
+                "default": "fire_day",
+                "description": "run.date: the day on which it fires, or the day before it, which has just ended.",
+            },
+            "missed": {
+                "default": "latest",
+                "description": "What becomes of fires that nobody was there to start.",
+                "anyOf": [
+                    { "enum": ["skip", "latest"] },
+                    {
+                        "type": "object",
+                        "required": ["all"],
+                        "additionalProperties": false,
+                        "properties": { "all": { "type": "integer", "minimum": 1, "maximum": 10000 } },
+                    },
+                ],
+            },
+            "params": {
+                "type": "object",
+                "description": "The params of its runs; the pipeline's defaults fill the rest.",
+            },
+        },
+    })
+}
+
+fn triggers() -> Value {
+    let params = json!({
+        "type": "object",
+        "description": "The params of the run; texts may hold expressions over event.",
+    });
+    json!({
+        "type": "array",
+        "maxItems": 100,
+        "description": "What else starts runs by itself: each event one run.",
+        "items": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "required": ["run"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "run": {
+                            "type": "object",
+                            "required": ["pipeline"],
+                            "additionalProperties": false,
+                            "description": "A run of another pipeline has ended: event.run, .pipeline, .state, .date, .outputs.",
+                            "properties": {
+                                "pipeline": { "$ref": "#/$defs/name", "description": "The other pipeline." },
+                                "state": { "enum": ["succeeded", "failed", "any"], "default": "succeeded" },
+                            },
+                        },
+                        "params": params,
+                    },
+                },
+                {
+                    "type": "object",
+                    "required": ["object"],
+                    "additionalProperties": false,
+                    "properties": {
+                        "object": {
+                            "type": "object",
+                            "required": ["prefix"],
+                            "additionalProperties": false,
+                            "description": "An object has arrived or changed: event.path, .size, .version.",
+                            "properties": {
+                                "prefix": { "type": "string", "pattern": "^([^/]+/)+$", "examples": ["inbox/"] },
+                                "every": { "$ref": "#/$defs/duration", "default": "30s" },
+                            },
+                        },
+                        "params": params,
+                    },
+                },
+            ],
         },
     })
 }

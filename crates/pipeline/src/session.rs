@@ -30,6 +30,8 @@ pub(crate) struct Locals<'v> {
     pub item: Option<(&'v Value, &'v Value)>,
     /// `previous`, in a sequence.
     pub previous: Option<&'v Value>,
+    /// `event`, in the params of a trigger.
+    pub event: Option<&'v Value>,
 }
 
 /// The variables of a step, and what its expressions may still spend.
@@ -75,6 +77,7 @@ impl<'v> Session<'v> {
             "item" => locals.item.map(|(item, _)| item),
             "index" => locals.item.map(|(_, index)| index),
             "previous" => locals.previous,
+            "event" => locals.event,
             _ => None,
         }
     }
@@ -115,6 +118,9 @@ impl<'v> Session<'v> {
         }
         if let Some(previous) = locals.previous {
             context.add_variable_as_val("previous", from_json(previous));
+        }
+        if let Some(event) = locals.event {
+            context.add_variable_as_val("event", from_json(event));
         }
         interpreter::resolve(&context, &metered.tree)
     }

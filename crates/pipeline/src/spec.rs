@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tale_primitives::{Digest, Name};
 
-use crate::error::PipelineError;
+use crate::{error::PipelineError, schedule::ScheduleSpec, trigger::TriggerSpec};
 
 /// The pool of a step that names none and whose kind names none.
 pub const DEFAULT_POOL: &str = "cpu";
@@ -44,6 +44,12 @@ pub struct PipelineSpec {
     /// Whose run it is: runs of different tenants share pools evenly. A text, perhaps with expressions over `params`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// When runs start by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleSpec>,
+    /// What else starts runs by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerSpec>,
     /// The steps, in the author's order; a step's place here is its index in plans.
     pub steps: Vec<StepSpec>,
     /// The top-level `outputs`: a map of values and expressions, or nothing where none is written.

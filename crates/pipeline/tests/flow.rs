@@ -35,7 +35,7 @@ fn checked(text: &str) -> PipelineSpec {
 
 fn planned(spec: &PipelineSpec, owner: &str) -> RunPlan {
     let id = "0190a0a0-0000-7000-8000-000000000001".parse().expect("an id");
-    let run = RunContext { id, date: "2026-02-28".parse().expect("a day"), parent: None };
+    let run = RunContext { id, date: "2026-02-28".parse().expect("a day"), parent: None, fire_time: None };
     let params = Map::from_iter([("owner".to_owned(), json!(owner))]);
     plan(spec, &params, &run).expect("a plan")
 }
@@ -70,7 +70,7 @@ fn a_finally_step_needs_every_other_step_however_it_ends() {
 fn a_limit_without_a_usable_key_is_refused_with_its_place() {
     let spec = checked(&FLOW.replace("${params.owner}-${item}-${index}", "${params.owner}"));
     let id = "0190a0a0-0000-7000-8000-000000000001".parse().expect("an id");
-    let run = RunContext { id, date: "2026-02-28".parse().expect("a day"), parent: None };
+    let run = RunContext { id, date: "2026-02-28".parse().expect("a day"), parent: None, fire_time: None };
     let params = Map::from_iter([("owner".to_owned(), json!(""))]);
     let error = plan(&spec, &params, &run).expect_err("an empty key");
     assert!(error.to_string().contains("limit.key"), "{error}");

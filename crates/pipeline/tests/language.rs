@@ -15,7 +15,7 @@ use tale_primitives::RunId;
 
 fn run() -> RunContext {
     let id: RunId = "0190a0a0-0000-7000-8000-000000000001".parse().expect("an id");
-    RunContext { id, date: "2026-02-28".parse().expect("a day"), parent: None }
+    RunContext { id, date: "2026-02-28".parse().expect("a day"), fire_time: None, parent: None }
 }
 
 fn checked(text: &str) -> PipelineSpec {
@@ -422,4 +422,117 @@ fn a_hundred_thousand_items_are_expanded() {
     let names: Vec<_> = (0..100_000).map(|index| format!("p{index}")).collect();
     let expansion = expanded(&spec, 1, json!({ "select": { "participants": names } }), None).expect("tasks");
     assert!(matches!(expansion, Expansion::Tasks(tasks) if tasks.len() == 100_000));
+}
+
+const SCHEDULED: &str = "
+    pipeline: nightly
+    params:
+      region: { type: string }
+      size: { type: integer, default: 3 }
+    schedule:
+      cron: '10  0 * * *'
+      timezone: Europe/Berlin
+      date: previous_day
+      missed: { all: 24 }
+      params: { region: north }
+    steps:
+      first: { uses: sleep, with: { seconds: 1 } }
+    outputs: { about: '${run.date}', fired: '${run.fire_time}' }
+    ";
+
+#[test]
+fn a_schedule_is_part_of_the_spec_and_says_what_each_fire_is_about() {
+    let spec = checked(SCHEDULED);
+    let schedule = spec.schedule.clone().expect("a schedule");
+    assert_eq!(
+        serde_json::to_value(&schedule).expect("JSON"),
+        json!({
+            "cron": "10 0 * * *", "timezone": "Europe/Berlin", "date": "previous_day", "missed": { "all": 24 },
+            "params": { "region": "north" },
+        })
+    );
+    let stored = PipelineSpec::from_json(spec.to_json().expect("JSON")).expect("a spec");
+    assert_eq!(stored, spec);
+    let timetable = schedule.timetable().expect("a timetable");
+    let fire = timetable.after("2026-11-22T23:00:00Z".parse().expect("an instant")).expect("a fire");
+    assert_eq!(fire.at.to_string(), "2026-11-22 23:10:00 UTC");
+    assert_eq!(schedule.logical_date(fire).to_string(), "2026-11-22");
+    let day = |text: &str| text.parse().expect("a day");
+    let about: Vec<_> = schedule
+        .fires_about(&timetable, day("2026-11-20"), day("2026-11-22"))
+        .map(|fire| schedule.logical_date(fire).to_string())
+        .collect();
+    assert_eq!(about, ["2026-11-20", "2026-11-21", "2026-11-22"]);
+}
+
+#[test]
+fn what_a_schedule_leaves_out_is_utc_its_own_day_and_the_latest() {
+    let spec = checked(
+        "{ pipeline: a, schedule: { cron: '@hourly' }, steps: { b: { uses: sleep, with: { seconds: 1 } } } }",
+    );
+    assert_eq!(
+        serde_json::to_value(spec.schedule).expect("JSON"),
+        json!({ "cron": "@hourly", "timezone": "UTC", "date": "fire_day", "missed": "latest" })
+    );
+}
+
+#[test]
+fn a_pipeline_without_a_schedule_keeps_the_digest_that_it_had_before_there_were_schedules() {
+    let text = "{ pipeline: a, steps: { b: { uses: sleep, with: { seconds: 1 } } } }";
+    let spec = checked(text).to_json().expect("JSON");
+    let keys: Vec<_> = spec.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["name", "params", "steps"]);
+}
+
+#[test]
+fn the_time_of_the_fire_is_null_in_a_run_that_no_schedule_started() {
+    let spec = checked(SCHEDULED);
+    let params = object(json!({ "region": "x", "size": 1 }));
+    let outputs = |fire_time| {
+        let run = RunContext { fire_time, ..run() };
+        match expand(&spec, 1, &params, &run, &StepOutputs::new(), None) {
+            Ok(Expansion::Tasks(mut tasks)) => tasks.pop().expect("a task").arguments,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(outputs(None), json!({ "about": "2026-02-28", "fired": null }));
+    let at = "2026-11-22T23:10:00Z".parse().expect("an instant");
+    assert_eq!(outputs(Some(at)), json!({ "about": "2026-02-28", "fired": "2026-11-22T23:10:00Z" }));
+}
+
+#[test]
+fn a_trigger_gives_its_event_to_the_params_of_the_run() {
+    let spec = checked(
+        "
+        pipeline: a
+        params: { source: { type: string }, n: { type: integer, default: 1 } }
+        triggers:
+          - run: { pipeline: other }
+            params: { source: 'after ${event.run}', n: '${event.outputs.n + 1}' }
+          - object: { prefix: inbox/, every: 5s }
+            params: { source: '${event.path}' }
+        steps: { b: { uses: sleep, with: { seconds: 1 } } }
+        ",
+    );
+    assert_eq!(
+        serde_json::to_value(&spec.triggers).expect("JSON"),
+        json!([
+            {
+                "on": { "run": { "pipeline": "other", "state": "succeeded" } },
+                "params": { "source": "after ${event.run}", "n": "${event.outputs.n + 1}" },
+            },
+            { "on": { "object": { "prefix": "inbox/", "every_ms": 5000 } }, "params": { "source": "${event.path}" } },
+        ])
+    );
+    let [run, object] = spec.triggers.as_slice() else { panic!("two triggers") };
+    let event = json!({ "run": "r1", "outputs": { "n": 4 } });
+    assert_eq!(
+        Value::Object(run.params_for(&event).expect("params")),
+        json!({ "source": "after r1", "n": 5 })
+    );
+    assert!(run.params_for(&json!({ "run": "r1", "outputs": null })).is_err());
+    let event = json!({ "path": "inbox/x.csv" });
+    assert_eq!(Value::Object(object.params_for(&event).expect("params")), json!({ "source": "inbox/x.csv" }));
+    let stored = PipelineSpec::from_json(spec.to_json().expect("JSON")).expect("a spec");
+    assert_eq!(stored, spec);
 }

@@ -17,7 +17,7 @@ use tale_primitives::RunId;
 
 fn run() -> RunContext {
     let id: RunId = "0190a0a0-0000-7000-8000-000000000001".parse().expect("an id");
-    RunContext { id, date: "2026-02-28".parse().expect("a day"), parent: None }
+    RunContext { id, date: "2026-02-28".parse().expect("a day"), fire_time: None, parent: None }
 }
 
 fn checked(text: String) -> Result<PipelineSpec, String> {

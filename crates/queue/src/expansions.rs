@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 use tale_primitives::{AttemptId, RunId, TaskId, UtcDay};
@@ -21,6 +22,8 @@ pub struct RunContext {
     pub params: Value,
     /// The UTC day that the run is about.
     pub logical_date: UtcDay,
+    /// The instant at which a schedule had it start.
+    pub fire_time: Option<DateTime<Utc>>,
     /// How urgent its tasks are.
     pub priority: Priority,
     /// The run whose task waits for it.
@@ -50,6 +53,7 @@ pub async fn run_context(connection: &mut PgConnection, run: RunId) -> Result<Ru
         pipeline: row.pipeline,
         params: row.params,
         logical_date: UtcDay::from_date(row.logical_date),
+        fire_time: row.fire_time,
         priority: Priority::from_raw(row.priority),
         parent_run: row.parent_run.map(RunId::from_raw),
         depth: row.depth as u32,

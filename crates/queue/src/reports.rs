@@ -63,6 +63,8 @@ pub struct RunReport {
     pub dedup_key: Option<String>,
     /// The UTC day that it is about.
     pub logical_date: UtcDay,
+    /// The instant at which a schedule had it start.
+    pub fire_time: Option<DateTime<Utc>>,
     /// Who or what started it.
     pub trigger: String,
     /// The run whose task waits for it.
@@ -158,6 +160,17 @@ pub struct AttemptReport {
     pub error: Option<String>,
 }
 
+/// Whether a run goes on, and how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunStanding {
+    /// The run.
+    pub run: RunId,
+    /// Its state.
+    pub state: RunState,
+    /// Whether it has ended.
+    pub is_over: bool,
+}
+
 /// How far a run and its sub-runs have come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunProgress {
@@ -229,6 +242,20 @@ pub async fn run_state(
     Ok((row.state.parse()?, row.outputs))
 }
 
+/// Whether each of these runs goes on, and how it ended; runs that are not there any more are left out.
+pub async fn run_states(
+    connection: &mut PgConnection,
+    runs: &[RunId],
+) -> Result<Vec<RunStanding>, QueueError> {
+    let ids: Vec<_> = runs.iter().map(|run| run.raw()).collect();
+    let rows = sqlx::query_file!("../../sql/queue/list_run_states.sql", &ids).fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(RunStanding { run: RunId::from_raw(row.id), state: row.state.parse()?, is_over: row.is_over })
+        })
+        .collect()
+}
+
 /// How far a run and its sub-runs have come.
 pub async fn run_progress(connection: &mut PgConnection, run: RunId) -> Result<RunProgress, QueueError> {
     let row = sqlx::query_file!("../../sql/queue/run_progress.sql", run.raw()).fetch_one(connection).await?;
@@ -274,6 +301,7 @@ pub async fn run_report(connection: &mut PgConnection, run: RunId) -> Result<Run
         params: row.params,
         dedup_key: row.dedup_key,
         logical_date: UtcDay::from_date(row.logical_date),
+        fire_time: row.fire_time,
         trigger: row.trigger,
         parent_run: row.parent_run.map(RunId::from_raw),
         outputs: row.outputs,

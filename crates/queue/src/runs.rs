@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
@@ -102,6 +103,8 @@ pub struct NewRun {
     pub dedup_key: Option<String>,
     /// The UTC day that the run is about.
     pub logical_date: UtcDay,
+    /// The instant at which a schedule has it start.
+    pub fire_time: Option<DateTime<Utc>>,
     /// How urgent its tasks are.
     pub priority: Priority,
     /// Who or what starts it, for people.
@@ -251,6 +254,7 @@ pub async fn start_run(connection: &mut PgConnection, run: &NewRun) -> Result<Op
         run.steps.len() as i32,
         run.tenant,
         run.reason,
+        run.fire_time,
     )
     .fetch_optional(&mut *connection)
     .await?;

@@ -79,7 +79,7 @@ pub(crate) async fn advance(
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
             transaction.rollback().await?;
-            record_failure(connection, task, &describe(&error)).await
+            record_failure(connection, task, &error.describe()).await
         }
     }
 }
@@ -92,7 +92,8 @@ async fn expand_one(
     let spec = specs.get(connection, task.version_id).await?;
     let run = run_context(connection, task.run).await?;
     let params = run.params.as_object().cloned().unwrap_or_default();
-    let context = RunContext { id: run.id, date: run.logical_date, parent: run.parent_run };
+    let context =
+        RunContext { id: run.id, date: run.logical_date, fire_time: run.fire_time, parent: run.parent_run };
     let outputs = outputs_for(connection, &spec, task).await?;
     let sequence = match spec.steps.get(usize::from(task.step)) {
         Some(step) if step.sequence => {
@@ -182,6 +183,7 @@ async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Res
         params: arguments.params,
         dedup_key: None,
         logical_date: run.logical_date,
+        fire_time: run.fire_time,
         priority: run.priority,
         started_by: format!("step {} of run {}", task.step_name, task.run),
         reason: None,
@@ -205,17 +207,4 @@ async fn record_failure(
         fail(connection, &[failure]).await?;
     }
     Ok(())
-}
-
-fn describe(error: &SchedulerError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -22,6 +22,39 @@ pub enum SchedulerError {
     /// The arguments of a step that uses `approve` are not its own.
     #[error("a step that uses `approve` needs `with: {{prompt, timeout_seconds, on_timeout}}`: {0}")]
     ApproveArguments(#[source] serde_json::Error),
+    /// The pipeline has no schedule, or has not been applied.
+    #[error("pipeline {pipeline:?} has no schedule")]
+    NotScheduled {
+        /// The pipeline.
+        pipeline: String,
+    },
+    /// The stored schedule is one of a newer release.
+    #[error("the schedule of pipeline {pipeline} cannot be read")]
+    Unreadable {
+        /// The pipeline.
+        pipeline: String,
+        /// What the reader of JSON said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A schedule could not be turned into JSON.
+    #[error("the schedule cannot be stored")]
+    Definition(#[source] serde_json::Error),
+    /// The days of a back-fill have more fires than one back-fill may start.
+    #[error("these days have more than {max} fires")]
+    TooManyFires {
+        /// How many it may be.
+        max: usize,
+    },
+    /// A chain of triggers leads from a pipeline back to it.
+    #[error("the triggers of {pipeline} lead back to it: each of its runs would start another, without end")]
+    TriggerCircle {
+        /// The pipeline.
+        pipeline: String,
+    },
+    /// No back-fill has this number.
+    #[error("there is no back-fill {0}")]
+    UnknownBackfill(i64),
 }
 
 impl From<sqlx::Error> for SchedulerError {
@@ -31,6 +64,20 @@ impl From<sqlx::Error> for SchedulerError {
 }
 
 impl SchedulerError {
+    /// The message with its causes, each said once.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.contains(&message) {
+                text = format!("{text}: {message}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// Whether trying the same again can help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Queue(error) if error.is_transient())

@@ -1,11 +1,29 @@
 #![doc = include_str!("../README.md")]
 
 mod advance;
+mod backfills;
+mod due;
 mod error;
+mod fires;
+mod firing;
 mod maintenance;
 mod scheduler;
+mod schedules;
+mod sensing;
 mod trigger;
+mod triggers;
 
+pub use backfills::{
+    BACKFILL_CONCURRENCY_MAX, BACKFILL_FIRES_MAX, BackfillPlan, BackfillReport, PlannedFire, backfill_report,
+    backfill_runs, plan_backfill, start_backfill,
+};
 pub use error::SchedulerError;
+pub use fires::{RecordedFire, recorded_fires};
 pub use scheduler::{Scheduler, SchedulerSettings};
+pub use schedules::{
+    ScheduleReport, apply_schedule, find_schedule, list_schedules, notify_schedules, pause_schedule,
+    resume_schedule,
+};
+pub use sensing::{Folders, FoundObject, Watched};
 pub use trigger::{Trigger, start};
+pub use triggers::{TriggerReport, apply_triggers, list_triggers, refuse_trigger_circles};

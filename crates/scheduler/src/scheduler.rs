@@ -8,13 +8,15 @@ use tale_queue::{
     ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, Wake, beat, deregister_worker,
     register_worker, release,
 };
-use tokio::time;
+use tokio::{task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     SchedulerError,
     advance::{Specs, advance},
+    firing::Firing,
     maintenance::Maintenance,
+    sensing::{Sensing, Watched},
 };
 
 /// How a scheduler works.
@@ -28,16 +30,22 @@ pub struct SchedulerSettings {
     pub poll: Duration,
     /// The machine's name, for listings.
     pub host: String,
+    /// Whether schedules and triggers start runs here. Back-fills go on with any scheduler.
+    pub schedules: bool,
+    /// Where triggers look for objects; without it they do not.
+    pub folders: Option<Watched>,
 }
 
 impl Default for SchedulerSettings {
-    /// Leases of 15 s; a task fails with the third worker that it loses.
+    /// Leases of 15 s; a task fails with the third worker that it loses; schedules fire.
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(15),
             crashes_max: 3,
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
+            schedules: true,
+            folders: None,
         }
     }
 }
@@ -62,7 +70,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl Scheduler {
     /// Advances runs until `stop` is cancelled.
     pub async fn run(self, stop: CancellationToken) {
-        let maintenance = tokio::spawn(
+        // whatever ends this future ends them too
+        let mut beside = JoinSet::new();
+        beside.spawn(
             Maintenance {
                 pool: self.database.clone(),
                 wake: self.wake.clone(),
@@ -72,6 +82,17 @@ impl Scheduler {
             }
             .run(),
         );
+        beside.spawn(
+            Firing {
+                pool: self.database.clone(),
+                wake: self.wake.clone(),
+                schedules: self.settings.schedules,
+            }
+            .run(),
+        );
+        if let Some(Watched(folders)) = self.settings.folders.clone().filter(|_| self.settings.schedules) {
+            beside.spawn(Sensing { pool: self.database.clone(), wake: self.wake.clone(), folders }.run());
+        }
         let identity = NewWorker {
             id: WorkerId::generate(),
             pool: SCHEDULER_POOL.to_owned(),
@@ -89,7 +110,7 @@ impl Scheduler {
                 }
             }
         }
-        maintenance.abort();
+        beside.abort_all();
         if let Ok(Ok(mut connection)) = time::timeout(Duration::from_secs(1), self.database.acquire()).await {
             let _ = deregister_worker(&mut connection, identity.id).await;
         }

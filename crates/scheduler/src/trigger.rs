@@ -1,5 +1,6 @@
 //! Starting runs: parameters are resolved, the run is planned, and the queue takes it in one transaction.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use tale_pipeline::{
@@ -25,6 +26,8 @@ pub struct Trigger {
     pub dedup_key: Option<String>,
     /// The UTC day that the run is about.
     pub logical_date: UtcDay,
+    /// The instant at which a schedule has it start.
+    pub fire_time: Option<DateTime<Utc>>,
     /// How urgent its tasks are.
     pub priority: Priority,
     /// Who or what starts it, for people.
@@ -35,7 +38,15 @@ pub struct Trigger {
 
 /// Starts a run of the pipeline's current version; call it inside a transaction.
 pub async fn start(connection: &mut PgConnection, trigger: Trigger) -> Result<Started, SchedulerError> {
-    let id = RunId::generate();
+    start_as(connection, RunId::generate(), trigger).await
+}
+
+/// Starts a run under an id that the caller has made.
+pub(crate) async fn start_as(
+    connection: &mut PgConnection,
+    id: RunId,
+    trigger: Trigger,
+) -> Result<Started, SchedulerError> {
     let run = compose(connection, id, trigger, None).await?;
     // without a parent there is no lease to lose
     Ok(start_run(connection, &run).await?.unwrap_or(Started { run: id, is_new: false }))
@@ -61,7 +72,12 @@ async fn compose(
     let version = find_pipeline(connection, &trigger.pipeline).await?;
     let spec = read_spec(&version)?;
     let params = resolve_params(&spec, &trigger.params)?;
-    let context = RunContext { id, date: trigger.logical_date, parent: parent.map(|(_, run)| run) };
+    let context = RunContext {
+        id,
+        date: trigger.logical_date,
+        fire_time: trigger.fire_time,
+        parent: parent.map(|(_, run)| run),
+    };
     let plan = plan(&spec, &params, &context)?;
     Ok(NewRun {
         id,
@@ -70,6 +86,7 @@ async fn compose(
         params: Value::Object(params),
         dedup_key: trigger.dedup_key,
         logical_date: trigger.logical_date,
+        fire_time: trigger.fire_time,
         priority: trigger.priority,
         trigger: trigger.started_by,
         reason: trigger.reason,

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod approve;
 pub mod audit;
+pub mod backfill;
 pub mod bench;
 pub mod cancel;
 pub mod claims;
@@ -21,7 +22,9 @@ pub mod pov;
 pub mod retry;
 pub mod run;
 pub mod runs;
+pub mod schedule;
 pub mod show;
+pub mod triggers;
 pub mod up;
 pub mod worker;
 pub mod workers;
@@ -43,6 +46,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Apply(command) => command.run(global).await,
         Command::Run(command) => command.run(global).await,
         Command::Runs(command) => command.run(global).await,
+        Command::Schedule(command) => command.run(global).await,
+        Command::Triggers(command) => command.run(global).await,
+        Command::Backfill(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
         Command::Cancel(command) => command.run(global).await,

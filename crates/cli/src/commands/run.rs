@@ -129,6 +129,7 @@ impl Run {
             },
             started_by: format!("tale run by {}", operator()),
             reason: self.reason.clone(),
+            fire_time: None,
         };
         let started = start(&mut transaction, trigger).await?;
         if started.is_new {
@@ -198,6 +199,8 @@ impl EngineSettings {
         Self {
             pools: vec![(tale_pipeline::DEFAULT_POOL.to_owned(), usual_slots())],
             scheduler: true,
+            // whoever waits for one run did not ask for others
+            schedules: false,
             lease: Duration::from_secs(15),
             grace: Duration::from_secs(2),
         }

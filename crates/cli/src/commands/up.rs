@@ -48,6 +48,7 @@ impl Up {
             &EngineSettings {
                 pools: if slots == 0 { vec![] } else { vec![(self.pool.clone(), slots)] },
                 scheduler: true,
+                schedules: true,
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs(10),
             },

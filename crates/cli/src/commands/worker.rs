@@ -47,6 +47,7 @@ impl Worker {
             &EngineSettings {
                 pools: vec![(self.pool.clone(), slots)],
                 scheduler: false,
+                schedules: false,
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs_f64(self.grace_seconds.clamp(0.0, 86_400.0)),
             },

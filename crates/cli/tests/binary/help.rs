@@ -1,13 +1,20 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 41] = [
     "demo",
     "up",
     "worker",
     "apply",
     "run",
     "runs",
+    "schedule",
+    "schedule list",
+    "schedule next",
+    "schedule pause",
+    "schedule resume",
+    "triggers",
+    "backfill",
     "show",
     "logs",
     "workers",

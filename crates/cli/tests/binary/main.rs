@@ -9,4 +9,5 @@ mod help;
 mod installation;
 mod kinds;
 mod pipelines;
+mod schedules;
 mod tale;

@@ -40,6 +40,7 @@ impl Bench {
             params: json!({}),
             dedup_key: None,
             logical_date: "2026-11-23".parse::<UtcDay>().expect("a day"),
+            fire_time: None,
             priority: Priority::Normal,
             trigger: "a test".to_owned(),
             reason: None,

@@ -71,6 +71,7 @@ pub fn new_run(plan: &RunPlan, version_id: i64, parent: Option<Lease>) -> NewRun
         params: json!({}),
         dedup_key: None,
         logical_date: "2026-11-23".parse().unwrap(),
+        fire_time: None,
         priority: Priority::Normal,
         trigger: "the simulator".to_owned(),
         reason: None,

@@ -1,15 +1,21 @@
 //! Schedulers and one worker over a database of their own.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::PgPoolOptions};
 use tale_pipeline::{KindCatalog, KindDescription, Source, check};
 use tale_primitives::RunId;
 use tale_queue::{Priority, RunReport, RunState, Wake, apply_pipeline, run_report};
-use tale_scheduler::{Scheduler, SchedulerSettings, Trigger, start};
+use tale_scheduler::{
+    Folders, Scheduler, SchedulerSettings, Trigger, Watched, apply_schedule, apply_triggers,
+    notify_schedules, start,
+};
 use tale_storage::Store;
 use tale_testkit::TestDatabase;
 use tale_worker::{Completion, Kind, KindRegistry, TaskContext, TaskError, Worker, WorkerSettings};
@@ -43,14 +49,21 @@ impl Engine {
         let token = stop.clone();
         let mut running = vec![tokio::spawn(async move { worker.run(token).await.unwrap() })];
         for _ in 0..schedulers {
-            let scheduler = Scheduler {
-                database: database.pool().clone(),
-                settings: SchedulerSettings::default(),
-                wake: wake.clone(),
-            };
-            running.push(tokio::spawn(scheduler.run(stop.clone())));
+            running.push(tokio::spawn(scheduler(&database, &wake).run(stop.clone())));
         }
         Self { database, _directory: directory, wake, stop, running }
+    }
+
+    /// Starts one more scheduler, which the caller may kill.
+    pub fn scheduler(&self) -> JoinHandle<()> {
+        tokio::spawn(scheduler(&self.database, &self.wake).run(self.stop.clone()))
+    }
+
+    /// Starts one more scheduler, which looks at these folders.
+    pub fn looking(&self, folders: Arc<dyn Folders>) -> JoinHandle<()> {
+        let mut scheduler = scheduler(&self.database, &self.wake);
+        scheduler.settings.folders = Some(Watched(folders));
+        tokio::spawn(scheduler.run(self.stop.clone()))
     }
 
     pub async fn connection(&self) -> PgConnection {
@@ -62,7 +75,12 @@ impl Engine {
         let source = Source { name: "test.yaml".to_owned(), text: text.to_owned() };
         let spec = check(&source, &catalog(), None).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let (digest, json) = (spec.digest().unwrap(), spec.to_json().unwrap());
-        apply_pipeline(&mut self.connection().await, spec.name.as_str(), digest, &json).await.unwrap();
+        let mut transaction = self.database.pool().begin().await.unwrap();
+        let applied = apply_pipeline(&mut transaction, spec.name.as_str(), digest, &json).await.unwrap();
+        apply_schedule(&mut transaction, &spec, applied.version_id).await.unwrap();
+        apply_triggers(&mut transaction, &spec, applied.version_id).await.unwrap();
+        transaction.commit().await.unwrap();
+        notify_schedules(&mut self.connection().await).await.unwrap();
     }
 
     pub async fn start(&self, pipeline: &str, params: Value) -> RunId {
@@ -71,6 +89,7 @@ impl Engine {
             params: params.as_object().unwrap().clone(),
             dedup_key: None,
             logical_date: "2026-11-23".parse().unwrap(),
+            fire_time: None,
             priority: Priority::Normal,
             started_by: "a test".to_owned(),
             reason: None,
@@ -99,6 +118,15 @@ impl Engine {
         for running in self.running {
             tokio::time::timeout(PATIENCE, running).await.expect("it stops").expect("it does not panic");
         }
+    }
+}
+
+fn scheduler(database: &TestDatabase, wake: &Wake) -> Scheduler {
+    Scheduler {
+        // each with connections of its own, like the processes that they stand for
+        database: PgPoolOptions::new().max_connections(6).connect_lazy(database.url()).unwrap(),
+        settings: SchedulerSettings::default(),
+        wake: wake.clone(),
     }
 }
 

@@ -3,7 +3,10 @@
 // Helpers of tests fail like tests.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod backfills;
 mod engine;
+mod schedules;
+mod triggers;
 
 use serde_json::json;
 use tale_queue::{RunFilter, RunState, list_runs};

@@ -56,7 +56,33 @@ for_every_store!(
     a_large_file_goes_and_comes_in_parts,
     a_file_that_is_there_already_is_not_sent_again,
     a_probe_leaves_nothing_behind,
+    a_folder_is_listed_by_key_with_a_version_that_changes_with_the_content,
 );
+
+async fn a_folder_is_listed_by_key_with_a_version_that_changes_with_the_content(subject: Subject) {
+    let mut objects = vec![];
+    for text in ["first", "second", "third"] {
+        objects.push(subject.store.put(Bytes::from(text)).await.unwrap());
+    }
+    let folder = format!("{}/", objects[0].key().split('/').next().unwrap());
+    let mut keys: Vec<(String, u64)> =
+        objects.iter().map(|object| (object.key(), object.size_bytes)).collect();
+    keys.sort();
+    let listed = subject.store.list(&folder, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|object| (object.path.clone(), object.size)).collect::<Vec<_>>(), keys);
+    assert_eq!(subject.store.list(&folder, 10).await.unwrap(), listed, "nothing has changed");
+    assert_eq!(subject.store.list(&folder, 2).await.unwrap().len(), 2);
+    assert!(subject.store.list("nowhere/", 10).await.unwrap().is_empty());
+    let begins_alike = &folder[..folder.len() - 2];
+    assert!(subject.store.list(&format!("{begins_alike}/"), 10).await.unwrap().is_empty());
+
+    std::fs::write((subject.file_of)(&objects[0]), "other content").unwrap();
+    let changed = subject.store.list(&folder, 10).await.unwrap();
+    for (before, after) in listed.iter().zip(&changed) {
+        assert_eq!(before.path, after.path);
+        assert_eq!(before.version == after.version, after.path != objects[0].key(), "{before:?} {after:?}");
+    }
+}
 
 async fn what_was_put_is_read_back(subject: Subject) {
     for bytes in [Bytes::new(), Bytes::from_static(b"tale"), Bytes::from(vec![7; 3 << 20])] {

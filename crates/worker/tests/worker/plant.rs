@@ -82,6 +82,7 @@ impl Plant {
             params: json!({}),
             dedup_key: None,
             logical_date: "2026-11-23".parse().unwrap(),
+            fire_time: None,
             priority: Priority::Normal,
             trigger: "a test".to_owned(),
             reason: None,

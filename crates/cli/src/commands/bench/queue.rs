@@ -193,6 +193,7 @@ fn trigger(spec: &PipelineSpec, params: serde_json::Map<String, serde_json::Valu
         params,
         dedup_key: None,
         logical_date: UtcDay::of(chrono::Utc::now()),
+        fire_time: None,
         priority: Priority::Normal,
         started_by: "tale bench queue".to_owned(),
         reason: None,

@@ -181,6 +181,7 @@ impl Demo {
             params,
             dedup_key: Some(key.to_owned()),
             logical_date: day.unwrap_or_else(|| UtcDay::of(Utc::now())),
+            fire_time: None,
             priority: Priority::Normal,
             started_by: "tale demo".to_owned(),
             reason: None,

@@ -67,6 +67,7 @@ impl Plan {
         let run = RunContext {
             id: RunId::generate(),
             date: self.date.unwrap_or_else(|| UtcDay::of(Utc::now())),
+            fire_time: None,
             parent: None,
         };
         let steps = plan(&spec, &params, &run)?.steps;

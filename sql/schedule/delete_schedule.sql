@@ -1,0 +1,1 @@
+delete from schedule.schedule where pipeline = $1

@@ -1,0 +1,1 @@
+delete from schedule.trigger where pipeline = $1

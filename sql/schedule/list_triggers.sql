@@ -1,0 +1,1 @@
+select pipeline, index, definition, next_look, error, error_at from schedule.trigger order by pipeline, index

@@ -1,0 +1,1 @@
+select definition, next_fire, paused_at from schedule.schedule where pipeline = $1 for update
