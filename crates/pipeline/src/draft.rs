@@ -11,6 +11,7 @@ use crate::{
     params,
     problem::Problems,
     reader::{Reader, find},
+    secrets,
     spec::{DEFAULT_POOL, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
     suggest,
     yaml::{Entry, Node, Yaml, to_json_map},
@@ -293,6 +294,7 @@ impl Reader<'_, '_> {
 
     /// A value of the declaration itself must be one that a run could give.
     fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
+        secrets::refuse_in_param(node, self.problems);
         if let Err(message) = params::checked(spec, &node.to_json()) {
             let help = Some(format!("the param is declared as {}", spec.kind.article()));
             self.problems.add("bad-param", node.span.clone(), message, help);

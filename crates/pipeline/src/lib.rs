@@ -18,6 +18,7 @@ mod program;
 mod quantity;
 mod reader;
 mod schema;
+mod secrets;
 mod session;
 mod spec;
 mod suggest;

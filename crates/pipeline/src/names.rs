@@ -7,6 +7,8 @@ use crate::{
     expression::{self, Expression, Reference},
     graph, params,
     problem::{Problems, Source},
+    secrets,
+    spec::PIPELINE_KIND,
     suggest,
     template::{self, Part},
     yaml::{Node, Yaml},
@@ -28,6 +30,21 @@ pub(crate) struct Names<'d, 'n, 's> {
 struct Place<'d, 'n> {
     step: Option<&'d DraftStep<'n>>,
     key: &'static str,
+}
+
+impl Place<'_, '_> {
+    /// Whether secrets may stand here; else what to do instead.
+    fn secrets(&self) -> Result<(), &'static str> {
+        match self.step {
+            Some(step) if self.key == "with" => match &step.uses {
+                Some(uses) if uses.text == PIPELINE_KIND => {
+                    Err("params are stored and shown; name the secret in the child's own steps")
+                }
+                _ => Ok(()),
+            },
+            _ => Err("only workers know secrets: name them in the `with` of a task"),
+        }
+    }
 }
 
 /// A step that another one needs, and where that is written.
@@ -175,6 +192,9 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                             problems.add("unknown-function", at(call.range.clone()), message, Some(help));
                         }
                     }
+                    if compiled.mentions_secrets() {
+                        secrets::check(&compiled, place.secrets(), &at, problems);
+                    }
                     for reference in &compiled.references {
                         self.reference(reference, place, &at, edges, problems);
                     }
@@ -209,6 +229,8 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                 }
             }
             "steps" => self.step_reference(reference, at, edges, problems),
+            // checked with the whole expression
+            expression::SECRETS => {}
             name @ ("item" | "index" | "previous") => {
                 if let Some(help) = out_of_place(name, place) {
                     problems.add("out-of-place", root, format!("there is no `{name}` here"), Some(help));
@@ -221,6 +243,7 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                         .into_iter()
                         .filter(|name| out_of_place(name, place).is_none()),
                 );
+                known.extend(Some(expression::SECRETS).filter(|_| place.secrets().is_ok()));
                 let help = if self.params.contains(&other) {
                     format!("write params.{other}")
                 } else if self.steps.contains_key(other) {
