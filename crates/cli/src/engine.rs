@@ -1,11 +1,11 @@
 //! A scheduler and a worker in this process.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tale_queue::Wake;
 use tale_scheduler::{Scheduler, SchedulerSettings};
 use tale_tasks::kinds;
-use tale_worker::{Worker, WorkerError, WorkerSettings};
+use tale_worker::{SecretSources, Worker, WorkerError, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ pub struct EngineSettings {
     pub lease: Duration,
     /// How long running tasks may go on after a stop was asked for.
     pub grace: Duration,
+    /// Where workers find secrets beside the environment.
+    pub secrets_dir: Option<PathBuf>,
 }
 
 /// What runs.
@@ -63,6 +65,7 @@ impl Engine {
                         lease: settings.lease,
                         grace: settings.grace,
                         host: host.clone(),
+                        secrets: SecretSources { directory: settings.secrets_dir.clone() },
                         ..WorkerSettings::new(pool, *slots)
                     },
                     wake: wake.clone(),

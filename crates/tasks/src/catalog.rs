@@ -3,7 +3,7 @@
 use tale_pipeline::{KindCatalog, KindDescription};
 use tale_worker::KindRegistry;
 
-use crate::{command, learning, network, pov, settlement};
+use crate::{command, http, learning, network, pov, settlement};
 
 /// What a worker of this build can run.
 pub fn kinds() -> KindRegistry {
@@ -26,6 +26,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Publish>()
         .with::<command::Sleep>()
         .with::<command::Shell>()
+        .with::<http::Http>()
 }
 
 /// The same kinds as pipelines are checked against them.

@@ -2,6 +2,8 @@
 
 mod catalog;
 mod command;
+mod http;
+mod idempotency;
 mod learning;
 mod messages;
 mod models;

@@ -171,6 +171,7 @@ impl EngineSettings {
             scheduler: true,
             lease: Duration::from_secs(15),
             grace: Duration::from_secs(2),
+            secrets_dir: tale_worker::SecretSources::from_environment().directory,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Kinds that wait and that run programs.
 
+mod exit_codes;
+mod printed;
+mod process_group;
 mod shell;
 mod sleep;
 
