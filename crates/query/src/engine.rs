@@ -1,9 +1,9 @@
 //! One query in an engine of its own.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism};
+use std::{num::NonZeroUsize, ops::Range, sync::Arc, thread::available_parallelism};
 
 use datafusion::{
-    common::{ParamValues, ScalarValue, config::Dialect},
+    common::{ParamValues, ScalarValue, TableReference, config::Dialect},
     datasource::{
         file_format::parquet::ParquetFormat,
         listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
@@ -12,7 +12,6 @@ use datafusion::{
     execution::{memory_pool::FairSpillPool, object_store::ObjectStoreUrl, runtime_env::RuntimeEnvBuilder},
     object_store::ObjectStore,
     prelude::{SQLOptions, SessionConfig, SessionContext},
-    sql::TableReference,
 };
 use futures::TryStreamExt;
 use serde_json::Value;
@@ -47,11 +46,12 @@ pub struct Query {
 pub struct Table {
     /// The name that the query uses.
     pub name: String,
-    /// The keys of its objects in the store, at least one.
-    pub keys: Vec<String>,
+    /// The numbers of its objects in the store that the query is given, at least one. The same object twice is two
+    /// objects.
+    pub objects: Range<usize>,
 }
 
-/// Runs a query until it has its answer or `stop` completes; blocks the thread that it is called from.
+/// Runs a query over the objects of `store`, which are called by their numbers, until it has its answer or `stop` completes; blocks the thread that it is called from.
 ///
 /// It computes on a few threads of its own, away from those that serve connections and heartbeats.
 pub fn run(
@@ -123,11 +123,7 @@ fn context(
 }
 
 async fn listing(context: &SessionContext, table: &Table) -> Result<Arc<ListingTable>, DataFusionError> {
-    let urls = table.keys.iter().map(|key| {
-        // what means something in a URL is part of a name here
-        let key = key.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-        ListingTableUrl::parse(format!("{STORE}{key}"))
-    });
+    let urls = table.objects.clone().map(|number| ListingTableUrl::parse(format!("{STORE}{number}")));
     let urls = urls.collect::<Result<Vec<_>, _>>()?;
     // objects named by their content have no extension
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");

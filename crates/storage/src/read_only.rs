@@ -23,10 +23,17 @@ pub struct FoundObject {
 }
 
 impl Store {
-    /// A client that can only read. Its requests are made on this runtime, from which it must be asked for; whoever reads
-    /// through it may compute on another one.
-    pub fn reader(&self) -> Arc<dyn ObjectStore> {
-        Arc::new(ReadOnly { store: self.clone(), runtime: Handle::current() })
+    /// A client that can only read these objects, each under its number in the list, from 0.
+    ///
+    /// Its requests are made on the runtime that it is asked for on; whoever reads through it may compute on another one.
+    pub fn reader(&self, keys: &[String]) -> Arc<dyn ObjectStore> {
+        let prefix = self.path("");
+        let full = |key: &String| {
+            let key = Key::parse(key).unwrap_or_else(|_| Key::from(key.as_str()));
+            prefix.parts().chain(key.parts()).collect()
+        };
+        let objects = keys.iter().map(full).collect();
+        Arc::new(ReadOnly { store: self.clone(), objects, runtime: Handle::current() })
     }
 
     /// The objects whose keys begin with `prefix`, a whole number of segments, by key; `limit` of them at most.
@@ -51,6 +58,7 @@ impl Store {
 #[derive(Debug)]
 struct ReadOnly {
     store: Store,
+    objects: Vec<Key>,
     runtime: Handle,
 }
 
@@ -64,8 +72,13 @@ impl ReadOnly {
         ended.map_err(|source| Error::JoinError { source })?
     }
 
+    fn object(&self, location: &Key) -> Result<Key> {
+        let object = location.as_ref().parse::<usize>().ok().and_then(|number| self.objects.get(number));
+        object.cloned().ok_or_else(Self::refusal)
+    }
+
     fn refusal() -> Error {
-        Error::NotSupported { source: "this store can only be read here".into() }
+        Error::NotSupported { source: "only the objects that were given can be read here".into() }
     }
 }
 
@@ -78,7 +91,7 @@ impl fmt::Display for ReadOnly {
 #[async_trait]
 impl ObjectStore for ReadOnly {
     async fn get_opts(&self, location: &Key, options: GetOptions) -> Result<GetResult> {
-        let (client, full) = (self.store.client(), self.store.path(location.as_ref()));
+        let (client, full) = (self.store.client(), self.object(location)?);
         let mut result = self
             .there(async move {
                 let is_part = options.range.is_some();
@@ -100,8 +113,7 @@ impl ObjectStore for ReadOnly {
     }
 
     async fn get_ranges(&self, location: &Key, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let (client, full, ranges) =
-            (self.store.client(), self.store.path(location.as_ref()), ranges.to_vec());
+        let (client, full, ranges) = (self.store.client(), self.object(location)?, ranges.to_vec());
         self.there(async move { client.get_ranges(&full, &ranges).await }).await
     }
 

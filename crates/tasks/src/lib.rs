@@ -11,6 +11,7 @@ mod network;
 mod pov;
 mod refusal;
 mod settlement;
+mod sql;
 
 pub use catalog::{catalog, kinds};
 pub use messages::{

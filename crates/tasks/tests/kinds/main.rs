@@ -5,3 +5,5 @@ mod plant;
 mod secrets;
 mod server;
 mod shell;
+mod sql_parquet;
+mod sql_postgres;

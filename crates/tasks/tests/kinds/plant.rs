@@ -189,3 +189,11 @@ pub fn step(kind: &str, arguments: Value) -> NewStep {
         tasks: Some(vec![NewTask { index: 0, arguments }]),
     }
 }
+
+/// Arguments with some more.
+pub fn with(mut arguments: Value, more: Value) -> Value {
+    for (key, value) in more.as_object().unwrap() {
+        arguments[key] = value.clone();
+    }
+    arguments
+}

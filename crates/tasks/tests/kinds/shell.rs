@@ -7,17 +7,10 @@ use std::{
 use serde_json::{Value, json};
 use tale_queue::{NewStep, RunState};
 
-use crate::plant::{Plant, step};
+use crate::plant::{Plant, step, with};
 
 fn sh(script: &str) -> Value {
     json!({ "argv": ["sh", "-c", script] })
-}
-
-fn with(mut arguments: Value, more: Value) -> Value {
-    for (key, value) in more.as_object().unwrap() {
-        arguments[key] = value.clone();
-    }
-    arguments
 }
 
 /// Whether the process whose id this file holds exists and is no zombie.
