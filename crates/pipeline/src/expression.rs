@@ -11,8 +11,6 @@ use cel::{
     parser::{Expression as Tree, Parser},
 };
 
-use tale_primitives::SecretName;
-
 use crate::{cost, params, template};
 
 /// The longest expression, in bytes.
@@ -171,27 +169,6 @@ impl Expression {
         let (references, calls) = (walk.references, walk.calls);
         let body = Body::Tree(Box::new(cost::meter(tree)));
         Ok(Self { text: text.to_owned(), references, calls, body })
-    }
-}
-
-/// The variable below which the secrets are.
-pub(crate) const SECRETS: &str = "secrets";
-
-impl Expression {
-    /// Whether it refers to secrets in any way.
-    pub(crate) fn mentions_secrets(&self) -> bool {
-        self.references.iter().any(|reference| reference.root == SECRETS)
-    }
-
-    /// The secret that it is, where it is `secrets.NAME` and nothing else.
-    pub(crate) fn secret(&self) -> Option<SecretName> {
-        match (&self.body, self.references.as_slice()) {
-            (Body::Path, [Reference { root, path, .. }]) if root == SECRETS => match path.as_slice() {
-                [name] => name.name.parse().ok(),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }
 

@@ -230,7 +230,7 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             }
             "steps" => self.step_reference(reference, at, edges, problems),
             // checked with the whole expression
-            expression::SECRETS => {}
+            secrets::SECRETS => {}
             name @ ("item" | "index" | "previous") => {
                 if let Some(help) = out_of_place(name, place) {
                     problems.add("out-of-place", root, format!("there is no `{name}` here"), Some(help));
@@ -243,7 +243,7 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                         .into_iter()
                         .filter(|name| out_of_place(name, place).is_none()),
                 );
-                known.extend(Some(expression::SECRETS).filter(|_| place.secrets().is_ok()));
+                known.extend(Some(secrets::SECRETS).filter(|_| place.secrets().is_ok()));
                 let help = if self.params.contains(&other) {
                     format!("write params.{other}")
                 } else if self.steps.contains_key(other) {

@@ -5,11 +5,32 @@ use std::ops::Range;
 use tale_primitives::SecretName;
 
 use crate::{
-    expression::{Expression, SECRETS},
+    expression::{Body, Expression, Reference},
     params::shortened,
     problem::Problems,
     yaml::{Node, Yaml},
 };
+
+/// The variable below which the secrets are.
+pub(crate) const SECRETS: &str = "secrets";
+
+impl Expression {
+    /// Whether it refers to secrets in any way.
+    pub(crate) fn mentions_secrets(&self) -> bool {
+        self.references.iter().any(|reference| reference.root == SECRETS)
+    }
+
+    /// The secret that it is, where it is `secrets.NAME` and nothing else.
+    pub(crate) fn secret(&self) -> Option<SecretName> {
+        match (&self.body, self.references.as_slice()) {
+            (Body::Path, [Reference { root, path, .. }]) if root == SECRETS => match path.as_slice() {
+                [name] => name.name.parse().ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
 
 /// Checks an expression that mentions secrets: in a place for them, by a name that can be one, and alone.
 pub(crate) fn check(

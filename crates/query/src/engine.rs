@@ -6,7 +6,7 @@ use datafusion::{
     common::{ParamValues, ScalarValue, TableReference, config::Dialect},
     datasource::{
         file_format::parquet::ParquetFormat,
-        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableConfigExt, ListingTableUrl},
+        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
     },
     error::DataFusionError,
     execution::{memory_pool::FairSpillPool, object_store::ObjectStoreUrl, runtime_env::RuntimeEnvBuilder},
