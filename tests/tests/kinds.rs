@@ -68,9 +68,11 @@ fn a_secret_of_a_mounted_directory_reaches_its_program_and_no_log() {
     );
     let run = home.json(&["run", "quiet", "--wait"]);
     let run = run["run"].as_str().unwrap().to_owned();
-    let logs = home.run(&["logs", &run]);
-    let logs = String::from_utf8_lossy(&logs.stdout).into_owned();
-    assert!(logs.contains("11 characters: ***"), "{logs}");
+    // lines are gathered for a moment before they are stored
+    until("the line is logged", || {
+        let logs = home.run(&["logs", &run]);
+        String::from_utf8_lossy(&logs.stdout).contains("11 characters: ***")
+    });
     for command in [&["show", &run][..], &["logs", &run]] {
         let shown = home.run(command);
         assert!(!String::from_utf8_lossy(&shown.stdout).contains("tell-nobody"));

@@ -1,5 +1,8 @@
 //! Task kinds as a worker runs them: real processes, servers, objects and databases.
 
+// Helpers of tests fail like tests.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
 mod http;
 mod plant;
 mod secrets;
