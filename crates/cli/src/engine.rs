@@ -1,13 +1,13 @@
 //! A scheduler and a worker in this process.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tale_queue::Wake;
 use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerSettings, Watched};
 use tale_storage::Store;
 use tale_tasks::kinds;
-use tale_worker::{Worker, WorkerError, WorkerSettings};
+use tale_worker::{SecretSources, Worker, WorkerError, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,8 @@ pub struct EngineSettings {
     pub lease: Duration,
     /// How long running tasks may go on after a stop was asked for.
     pub grace: Duration,
+    /// Where workers find secrets beside the environment.
+    pub secrets_dir: Option<PathBuf>,
 }
 
 /// What runs.
@@ -69,6 +71,7 @@ impl Engine {
                         lease: settings.lease,
                         grace: settings.grace,
                         host: host.clone(),
+                        secrets: SecretSources { directory: settings.secrets_dir.clone() },
                         ..WorkerSettings::new(pool, *slots)
                     },
                     wake: wake.clone(),

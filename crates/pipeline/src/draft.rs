@@ -12,6 +12,7 @@ use crate::{
     problem::Problems,
     reader::{Reader, find},
     schedule::{Declared, ScheduleSpec},
+    secrets,
     spec::{DEFAULT_POOL, JoinRule, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
     suggest,
     trigger::DraftTrigger,
@@ -340,6 +341,7 @@ impl Reader<'_, '_> {
 
     /// A value of the declaration itself must be one that a run could give.
     pub(crate) fn conforms(&mut self, node: &Node, spec: &ParamSpec) {
+        secrets::refuse_in_param(node, self.problems);
         if let Err(message) = params::checked(spec, &node.to_json()) {
             let help = Some(format!("the param is declared as {}", spec.kind.article()));
             self.problems.add("bad-param", node.span.clone(), message, help);

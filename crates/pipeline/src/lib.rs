@@ -20,6 +20,7 @@ mod quantity;
 mod reader;
 mod schedule;
 mod schema;
+mod secrets;
 mod session;
 mod spec;
 mod suggest;

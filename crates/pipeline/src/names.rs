@@ -7,6 +7,8 @@ use crate::{
     expression::{self, Expression, Reference},
     graph, params,
     problem::{Problems, Source},
+    secrets,
+    spec::PIPELINE_KIND,
     suggest,
     template::{self, Part},
     yaml::{Node, Yaml},
@@ -30,6 +32,21 @@ struct Place<'d, 'n> {
     key: &'static str,
     /// What `event` has, in the params of a trigger, which have nothing else.
     event: &'static [&'static str],
+}
+
+impl Place<'_, '_> {
+    /// Whether secrets may stand here; else what to do instead.
+    fn secrets(&self) -> Result<(), &'static str> {
+        match self.step {
+            Some(step) if self.key == "with" => match &step.uses {
+                Some(uses) if uses.text == PIPELINE_KIND => {
+                    Err("params are stored and shown; name the secret in the child's own steps")
+                }
+                _ => Ok(()),
+            },
+            _ => Err("only workers know secrets: name them in the `with` of a task"),
+        }
+    }
 }
 
 /// A step that another one needs, and where that is written.
@@ -195,6 +212,9 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                             problems.add("unknown-function", at(call.range.clone()), message, Some(help));
                         }
                     }
+                    if compiled.mentions_secrets() {
+                        secrets::check(&compiled, place.secrets(), &at, problems);
+                    }
                     for reference in &compiled.references {
                         self.reference(reference, place, &at, edges, problems);
                     }
@@ -236,6 +256,8 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                 problems.add("out-of-place", root, "there are no `steps` yet here", Some(help));
             }
             "steps" => self.step_reference(reference, at, edges, problems),
+            // checked with the whole expression
+            secrets::SECRETS => {}
             name @ ("item" | "index" | "previous") => {
                 if let Some(help) = out_of_place(name, place) {
                     problems.add("out-of-place", root, format!("there is no `{name}` here"), Some(help));
@@ -248,6 +270,7 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                         .into_iter()
                         .filter(|name| out_of_place(name, place).is_none()),
                 );
+                known.extend(Some(secrets::SECRETS).filter(|_| place.secrets().is_ok()));
                 let help = if self.params.contains(&other) {
                     format!("write params.{other}")
                 } else if self.steps.contains_key(other) {

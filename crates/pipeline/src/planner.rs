@@ -9,7 +9,7 @@ use crate::{
     Expansion, JoinRule, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RetryPolicy,
     RunContext, RunPlan, SequenceState, StepOutputs, graph,
     interpreter::{ITEMS_MAX, article},
-    program::{Program, Template},
+    program::{Program, Site, Template},
     session::{Locals, Session},
     spec::{APPROVE_KIND, OUTPUTS_STEP, PIPELINE_KIND, SCHEDULER_POOL, STEPS_MAX, StepSpec},
 };
@@ -62,7 +62,7 @@ pub(crate) fn plan(
 
 /// Whose run it is: the evaluated top-level `tenant`.
 fn tenant_of(written: &str, session: &Session<'_>) -> Result<String, PipelineError> {
-    let template = Template::compile("", "tenant".to_owned(), &Value::from(written))?;
+    let template = Template::compile(Site::without_secrets(""), "tenant".to_owned(), &Value::from(written))?;
     Ok(text_of(template.evaluate("", session, Locals::default())?))
 }
 

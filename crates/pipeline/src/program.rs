@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
+use tale_primitives::{SecretName, SecretPart};
 
 use crate::{
     PipelineError,
@@ -26,7 +27,23 @@ pub(crate) struct Program<'s> {
 pub(crate) struct Template {
     /// The path of the value within the step.
     place: String,
+    /// Whether its texts take the stored form in which a worker finds secrets.
+    takes_secrets: bool,
     shape: Shape,
+}
+
+/// What a value belongs to.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'s> {
+    step: &'s str,
+    takes_secrets: bool,
+}
+
+impl<'s> Site<'s> {
+    /// A place in which secrets are not filled in.
+    pub(crate) fn without_secrets(step: &'s str) -> Self {
+        Self { step, takes_secrets: false }
+    }
 }
 
 enum Shape {
@@ -34,6 +51,8 @@ enum Shape {
     Literal(Value),
     /// It is one expression, and keeps its type.
     Expression(Box<Expression>),
+    /// It is one secret, whose place a worker fills.
+    Secret(SecretName),
     /// A text with expressions in it.
     Text(Vec<Piece>),
     List(Vec<Template>),
@@ -43,6 +62,7 @@ enum Shape {
 enum Piece {
     Text(String),
     Expression(Box<Expression>),
+    Secret(SecretName),
 }
 
 impl<'s> Program<'s> {
@@ -57,18 +77,21 @@ impl<'s> Program<'s> {
 
     pub(crate) fn of_step(step: &'s StepSpec) -> Result<Self, PipelineError> {
         let name = step.name.as_str();
-        let compile = |value: &Value, place: &str| Template::compile(name, place.to_owned(), value);
+        let outside = Site::without_secrets(name);
+        let inside = Site { step: name, takes_secrets: step.takes_secrets() };
+        let compile = |value: &Value, place: &str| Template::compile(outside, place.to_owned(), value);
         Ok(Self {
             name,
             when: step.when.as_ref().map(|value| compile(value, "when")).transpose()?,
             for_each: step.for_each.as_ref().map(|value| compile(value, "for_each")).transpose()?,
-            with: Template::compile_map(name, "with".to_owned(), &step.with)?,
+            with: Template::compile_map(inside, "with".to_owned(), &step.with)?,
             limit_key: step.limit.as_ref().map(|limit| compile(&limit.key, "limit.key")).transpose()?,
         })
     }
 
     pub(crate) fn of_outputs(outputs: &Map<String, Value>) -> Result<Self, PipelineError> {
-        let with = Template::compile_map(OUTPUTS_STEP, "outputs".to_owned(), outputs)?;
+        let site = Site::without_secrets(OUTPUTS_STEP);
+        let with = Template::compile_map(site, "outputs".to_owned(), outputs)?;
         Ok(Self { name: OUTPUTS_STEP, when: None, for_each: None, with, limit_key: None })
     }
 
@@ -79,48 +102,55 @@ impl<'s> Program<'s> {
         templates.for_each(|template| template.add_steps(&mut steps));
         steps
     }
+
+    /// Adds the secrets that its tasks need.
+    pub(crate) fn add_secrets(&self, secrets: &mut BTreeSet<SecretName>) {
+        self.with.add_secrets(secrets);
+    }
 }
 
 impl Template {
-    pub(crate) fn compile(step: &str, place: String, value: &Value) -> Result<Self, PipelineError> {
+    pub(crate) fn compile(site: Site<'_>, place: String, value: &Value) -> Result<Self, PipelineError> {
         match value {
-            Value::String(text) if text.contains("${") => Self::compile_text(step, place, text),
+            Value::String(text) if text.contains("${") => Self::compile_text(site, place, text),
             Value::Array(items) => {
                 let compile =
-                    |(index, item): (usize, &Value)| Self::compile(step, format!("{place}.{index}"), item);
+                    |(index, item): (usize, &Value)| Self::compile(site, format!("{place}.{index}"), item);
                 let items = items.iter().enumerate().map(compile).collect::<Result<Vec<_>, _>>()?;
                 let shape = if items.iter().all(Self::is_literal) {
                     Shape::Literal(value.clone())
                 } else {
                     Shape::List(items)
                 };
-                Ok(Self { place, shape })
+                Ok(Self { place, takes_secrets: site.takes_secrets, shape })
             }
-            Value::Object(map) => Self::compile_map(step, place, map),
-            scalar => Ok(Self { place, shape: Shape::Literal(scalar.clone()) }),
+            Value::Object(map) => Self::compile_map(site, place, map),
+            scalar => {
+                Ok(Self { place, takes_secrets: site.takes_secrets, shape: Shape::Literal(scalar.clone()) })
+            }
         }
     }
 
     pub(crate) fn compile_map(
-        step: &str,
+        site: Site<'_>,
         place: String,
         map: &Map<String, Value>,
     ) -> Result<Self, PipelineError> {
         let mut entries = Vec::with_capacity(map.len());
         for (key, value) in map {
-            entries.push((key.clone(), Self::compile(step, format!("{place}.{key}"), value)?));
+            entries.push((key.clone(), Self::compile(site, format!("{place}.{key}"), value)?));
         }
         let shape = if entries.iter().all(|(_, template)| template.is_literal()) {
             Shape::Literal(Value::Object(map.clone()))
         } else {
             Shape::Map(entries)
         };
-        Ok(Self { place, shape })
+        Ok(Self { place, takes_secrets: site.takes_secrets, shape })
     }
 
-    fn compile_text(step: &str, place: String, text: &str) -> Result<Self, PipelineError> {
+    fn compile_text(site: Site<'_>, place: String, text: &str) -> Result<Self, PipelineError> {
         let failed = |expression: &str, message: String| PipelineError::Expression {
-            step: step.to_owned(),
+            step: site.step.to_owned(),
             place: place.clone(),
             expression: expression.to_owned(),
             message,
@@ -130,20 +160,26 @@ impl Template {
         for part in parts {
             pieces.push(match part {
                 Part::Text(text) => Piece::Text(text),
-                Part::Expression { text, .. } => Piece::Expression(Box::new(
-                    Expression::compile(text).map_err(|error| failed(text, error.message))?,
-                )),
+                Part::Expression { text, .. } => {
+                    let expression =
+                        Expression::compile(text).map_err(|error| failed(text, error.message))?;
+                    match expression.secret().filter(|_| site.takes_secrets) {
+                        Some(name) => Piece::Secret(name),
+                        None => Piece::Expression(Box::new(expression)),
+                    }
+                }
             });
         }
         let shape = match pieces.pop() {
             Some(Piece::Expression(expression)) if pieces.is_empty() => Shape::Expression(expression),
+            Some(Piece::Secret(name)) if pieces.is_empty() => Shape::Secret(name),
             Some(Piece::Text(text)) if pieces.is_empty() => Shape::Literal(Value::String(text)),
             last => {
                 pieces.extend(last);
                 Shape::Text(pieces)
             }
         };
-        Ok(Self { place, shape })
+        Ok(Self { place, takes_secrets: site.takes_secrets, shape })
     }
 
     fn is_literal(&self) -> bool {
@@ -157,14 +193,27 @@ impl Template {
             steps.extend(named.filter_map(|reference| reference.path.first()).map(|step| step.name.as_str()));
         };
         match &self.shape {
-            Shape::Literal(_) => {}
+            Shape::Literal(_) | Shape::Secret(_) => {}
             Shape::Expression(expression) => add(expression),
             Shape::Text(pieces) => pieces.iter().for_each(|piece| match piece {
-                Piece::Text(_) => {}
+                Piece::Text(_) | Piece::Secret(_) => {}
                 Piece::Expression(expression) => add(expression),
             }),
             Shape::List(items) => items.iter().for_each(|item| item.add_steps(steps)),
             Shape::Map(entries) => entries.iter().for_each(|(_, entry)| entry.add_steps(steps)),
+        }
+    }
+
+    fn add_secrets(&self, secrets: &mut BTreeSet<SecretName>) {
+        match &self.shape {
+            Shape::Literal(_) | Shape::Expression(_) => {}
+            Shape::Secret(name) => drop(secrets.insert(name.clone())),
+            Shape::Text(pieces) => secrets.extend(pieces.iter().filter_map(|piece| match piece {
+                Piece::Secret(name) => Some(name.clone()),
+                Piece::Text(_) | Piece::Expression(_) => None,
+            })),
+            Shape::List(items) => items.iter().for_each(|item| item.add_secrets(secrets)),
+            Shape::Map(entries) => entries.iter().for_each(|(_, entry)| entry.add_secrets(secrets)),
         }
     }
 
@@ -184,20 +233,22 @@ impl Template {
             })
         };
         match &self.shape {
-            Shape::Literal(literal) => Ok(literal.clone()),
-            Shape::Expression(expression) => value(expression),
+            Shape::Literal(literal) => Ok(self.stored(literal.clone())),
+            Shape::Expression(expression) => Ok(self.stored(value(expression)?)),
+            Shape::Secret(name) => Ok(Value::String(SecretPart::store([SecretPart::Secret(name.clone())]))),
             Shape::Text(pieces) => {
-                let mut text = String::new();
-                for piece in pieces {
-                    match piece {
-                        Piece::Text(plain) => text.push_str(plain),
-                        Piece::Expression(expression) => match value(expression)? {
-                            Value::String(inner) => text.push_str(&inner),
-                            other => text.push_str(&other.to_string()),
-                        },
-                    }
-                }
-                Ok(Value::String(text))
+                let parts = pieces.iter().map(|piece| {
+                    Ok(match piece {
+                        Piece::Text(plain) => SecretPart::Text(plain.clone()),
+                        Piece::Secret(name) => SecretPart::Secret(name.clone()),
+                        Piece::Expression(expression) => SecretPart::Text(match value(expression)? {
+                            Value::String(inner) => inner,
+                            other => other.to_string(),
+                        }),
+                    })
+                });
+                let parts = parts.collect::<Result<Vec<_>, PipelineError>>()?;
+                Ok(Value::String(self.joined(parts)))
             }
             Shape::List(items) => {
                 let items = items.iter().map(|item| item.evaluate(step, session, locals));
@@ -212,8 +263,39 @@ impl Template {
         }
     }
 
+    fn joined(&self, parts: Vec<SecretPart>) -> String {
+        if self.takes_secrets {
+            return SecretPart::store(parts);
+        }
+        let texts = parts.into_iter().filter_map(|part| match part {
+            SecretPart::Text(text) => Some(text),
+            SecretPart::Secret(_) => None,
+        });
+        texts.collect()
+    }
+
+    /// The value with its texts in the stored form: what looks like a reference to a secret in a param or an output
+    /// stays what it is, a text.
+    fn stored(&self, mut value: Value) -> Value {
+        if self.takes_secrets {
+            store_texts(&mut value);
+        }
+        value
+    }
+
     /// A fault of the value that the template gave.
     pub(crate) fn unfit(&self, step: &str, message: String) -> PipelineError {
         PipelineError::Value { step: step.to_owned(), place: self.place.clone(), message }
+    }
+}
+
+fn store_texts(value: &mut Value) {
+    match value {
+        Value::String(text) if !SecretPart::is_plain(text) => {
+            *text = SecretPart::store([SecretPart::Text(std::mem::take(text))]);
+        }
+        Value::Array(items) => items.iter_mut().for_each(store_texts),
+        Value::Object(map) => map.values_mut().for_each(store_texts),
+        _ => {}
     }
 }

@@ -191,7 +191,7 @@ fn step(expression: &Value) -> Value {
             "uses": { "type": "string", "description": "The task kind; `tale kinds` lists them." },
             "with": {
                 "type": "object",
-                "description": "The arguments of each task; texts may hold expressions, also over item and index.",
+                "description": "The arguments of each task; texts may hold expressions, also over item and index, and ${secrets.NAME}.",
             },
             "for_each": {
                 "description": "A list with one task per item: a literal or an expression.",

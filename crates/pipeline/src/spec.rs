@@ -1,10 +1,12 @@
 //! The checked pipeline: what is stored, digested and planned.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tale_primitives::{Digest, Name};
+use tale_primitives::{Digest, Name, SecretName};
 
-use crate::{error::PipelineError, schedule::ScheduleSpec, trigger::TriggerSpec};
+use crate::{error::PipelineError, program::Program, schedule::ScheduleSpec, trigger::TriggerSpec};
 
 /// The pool of a step that names none and whose kind names none.
 pub const DEFAULT_POOL: &str = "cpu";
@@ -200,6 +202,14 @@ pub struct RateSpec {
     pub per_ms: u64,
 }
 
+impl StepSpec {
+    /// Whether secrets may stand in its `with`: workers resolve them, so that those of the scheduler's own kinds stay
+    /// texts.
+    pub(crate) fn takes_secrets(&self) -> bool {
+        self.uses != PIPELINE_KIND && self.uses != APPROVE_KIND
+    }
+}
+
 /// How often and when a failed task is tried again.
 ///
 /// The pause before attempt n + 1 is drawn evenly from 0 to min(cap, base · 2ⁿ⁻¹) (full jitter).
@@ -247,6 +257,18 @@ impl PipelineSpec {
     /// As [`PipelineSpec::to_json`].
     pub fn digest(&self) -> Result<Digest, PipelineError> {
         Ok(Digest::of(self.to_json()?.to_string()))
+    }
+
+    /// The secrets that the pipeline's tasks need, by name.
+    ///
+    /// # Errors
+    /// An expression that cannot be read, which a checked pipeline does not have.
+    pub fn secrets(&self) -> Result<BTreeSet<SecretName>, PipelineError> {
+        let mut secrets = BTreeSet::new();
+        for step in &self.steps {
+            Program::of_step(step)?.add_secrets(&mut secrets);
+        }
+        Ok(secrets)
     }
 
     /// The place of the step called `name`, or nothing where there is none.

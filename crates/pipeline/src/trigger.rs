@@ -6,7 +6,7 @@ use tale_primitives::Name;
 
 use crate::{
     PipelineError, StepOutputs,
-    program::Template,
+    program::{Site, Template},
     reader::{Reader, find},
     schedule::Declared,
     session::{Locals, Session},
@@ -90,7 +90,8 @@ impl TriggerSpec {
     /// [`PipelineError::Expression`] where the event does not have what an expression reads.
     pub fn params_for(&self, event: &Value) -> Result<Map<String, Value>, PipelineError> {
         const PLACE: &str = "@triggers";
-        let template = Template::compile_map(PLACE, "params".to_owned(), &self.params)?;
+        let template =
+            Template::compile_map(Site::without_secrets(PLACE), "params".to_owned(), &self.params)?;
         let nothing = Value::Null;
         let outputs = StepOutputs::new();
         let session = Session::new(&nothing, &nothing, &outputs);

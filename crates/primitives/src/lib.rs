@@ -1,4 +1,4 @@
-//! Typed ids, amounts, days, seeds and digests: the words that every other crate shares.
+//! Typed ids, amounts, days, seeds, digests and references to secrets: the words that every other crate shares.
 //!
 //! Nothing here does I/O, reads a clock or knows a database.
 
@@ -8,6 +8,7 @@ mod day;
 mod digest;
 mod ids;
 mod name;
+mod secret;
 mod seed;
 
 pub use address::{Address, AddressError};
@@ -16,4 +17,5 @@ pub use day::{DayError, UtcDay};
 pub use digest::{Digest, DigestError};
 pub use ids::{AttemptId, GeneratorId, RunId, TaskId, WorkerId};
 pub use name::{Name, NameError};
+pub use secret::{SecretName, SecretNameError, SecretPart};
 pub use seed::Seed;

@@ -3,7 +3,7 @@
 use tale_pipeline::{KindCatalog, KindDescription};
 use tale_worker::KindRegistry;
 
-use crate::{command, learning, network, pov, settlement};
+use crate::{command, http, learning, network, pov, settlement, sql};
 
 /// What a worker of this build can run.
 pub fn kinds() -> KindRegistry {
@@ -27,6 +27,9 @@ pub fn kinds() -> KindRegistry {
         .with::<command::Noop>()
         .with::<command::Sleep>()
         .with::<command::Shell>()
+        .with::<http::Http>()
+        .with::<sql::SqlParquet>()
+        .with::<sql::SqlPostgres>()
 }
 
 /// The same kinds as pipelines are checked against them.

@@ -2,6 +2,8 @@
 
 mod catalog;
 mod command;
+mod http;
+mod idempotency;
 mod learning;
 mod messages;
 mod models;
@@ -9,6 +11,7 @@ mod network;
 mod pov;
 mod refusal;
 mod settlement;
+mod sql;
 
 pub use catalog::{catalog, kinds};
 pub use messages::{

@@ -1,5 +1,7 @@
 //! What a task may touch while it runs.
 
+use std::any::Any;
+
 use sqlx::PgPool;
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::Lease;
@@ -7,7 +9,7 @@ use tale_storage::Store;
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
-use crate::{TaskError, logs::LogSender};
+use crate::{TaskError, logs::LogSender, redaction::Redaction};
 
 /// The surroundings of one attempt.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub struct TaskContext {
     pub database: PgPool,
     pub(crate) cancellation: Cancellation,
     pub(crate) logs: LogSender,
+    pub(crate) redaction: Redaction,
 }
 
 /// Whether an attempt was told to stop.
@@ -51,9 +54,15 @@ impl Cancellation {
 }
 
 impl TaskContext {
-    /// Keeps a line of the attempt's log.
+    /// Keeps a line of the attempt's log, with stars in the place of secrets.
     pub fn log(&self, line: impl Into<String>) {
-        self.logs.send(self.run, self.lease, line.into());
+        self.logs.send(self.run, self.lease, self.redaction.text(line));
+    }
+
+    /// A text with stars in the place of the attempt's secrets: for what is cut before it is logged or handed on,
+    /// because half a secret is not recognised any more.
+    pub fn redacted(&self, text: impl Into<String>) -> String {
+        self.redaction.text(text)
     }
 
     /// Whether, and when, the attempt is told to stop.
@@ -81,7 +90,11 @@ impl TaskContext {
 }
 
 fn panic_message(error: task::JoinError) -> String {
-    let payload = error.into_panic();
+    message_of(error.into_panic())
+}
+
+/// What a panic said.
+pub(crate) fn message_of(payload: Box<dyn Any + Send>) -> String {
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

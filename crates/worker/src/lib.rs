@@ -10,10 +10,13 @@ mod kind;
 mod logs;
 mod outcome;
 mod pace;
+mod redaction;
+mod secrets;
 mod source;
 mod worker;
 
 pub use context::{Cancellation, TaskContext};
 pub use kind::{Kind, KindRegistry, KindSchema};
 pub use outcome::{Completion, Effect, TaskError};
+pub use secrets::SecretSources;
 pub use worker::{Worker, WorkerError, WorkerSettings};

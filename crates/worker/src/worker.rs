@@ -31,6 +31,7 @@ use crate::{
     logs::{self, LogSender},
     outcome::chain,
     pace::Pace,
+    secrets::{Resolved, SecretSources},
     source::{Assignment, ClaimedTasks},
 };
 
@@ -58,6 +59,8 @@ pub struct WorkerSettings {
     pub poll: Duration,
     /// The machine's name, for listings.
     pub host: String,
+    /// Where it finds secrets.
+    pub secrets: SecretSources,
 }
 
 impl WorkerSettings {
@@ -73,6 +76,7 @@ impl WorkerSettings {
             grace: Duration::from_secs(10),
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
+            secrets: SecretSources::from_environment(),
         }
     }
 }
@@ -147,6 +151,7 @@ impl Worker {
             store: self.store.clone(),
             database: self.database.clone(),
             logs: log_sender,
+            secrets: self.settings.secrets.clone(),
         };
         let source = ClaimedTasks {
             backlog: intake.backlog.clone(),
@@ -287,6 +292,7 @@ struct RunAttempt {
     store: Store,
     database: PgPool,
     logs: LogSender,
+    secrets: SecretSources,
 }
 
 impl Service<Task<Assignment>> for RunAttempt {
@@ -314,6 +320,7 @@ impl RunAttempt {
             );
             return Err(TaskError::Retry { message, after: None });
         };
+        let Resolved { arguments, redaction } = self.secrets.resolve(&claimed.arguments).await?;
         let context = TaskContext {
             run: claimed.run,
             pipeline: claimed.pipeline.clone(),
@@ -326,9 +333,10 @@ impl RunAttempt {
             database: self.database.clone(),
             cancellation: Cancellation(assignment.stop.clone()),
             logs: self.logs.clone(),
+            redaction: redaction.clone(),
         };
         tracing::debug!(run = %claimed.run, step = claimed.step_name, index = claimed.index, "attempt starts");
-        let attempt = kind.run(context, claimed.arguments.clone());
+        let attempt = redaction.watch(kind.run(context, arguments));
         let expired = async {
             match claimed.timeout {
                 Some(timeout) => time::sleep(timeout).await,

@@ -27,6 +27,9 @@ pub struct Up {
     /// The folder of pipelines to apply at the start; `pipelines`, or else the ones built in.
     #[arg(long, value_name = "DIR")]
     pipelines: Option<PathBuf>,
+    /// A directory with one file for each secret, as Kubernetes mounts them; `TALE_SECRET_NAME` is another way.
+    #[arg(long, value_name = "DIR", env = "TALE_SECRETS_DIR")]
+    secrets_dir: Option<PathBuf>,
 }
 
 /// How often `tale up` looks whether its database is alive.
@@ -51,6 +54,7 @@ impl Up {
                 schedules: true,
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs(10),
+                secrets_dir: self.secrets_dir.clone(),
             },
         );
         eprintln!(

@@ -1,6 +1,6 @@
 //! `tale worker`: a worker for one pool, as a process of its own.
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 
@@ -28,6 +28,9 @@ pub struct Worker {
     /// How long running tasks may go on after it was told to stop, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     grace_seconds: f64,
+    /// A directory with one file for each secret, as Kubernetes mounts them; `TALE_SECRET_NAME` is another way.
+    #[arg(long, value_name = "DIR", env = "TALE_SECRETS_DIR")]
+    secrets_dir: Option<PathBuf>,
 }
 
 impl Worker {
@@ -50,6 +53,7 @@ impl Worker {
                 schedules: false,
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs_f64(self.grace_seconds.clamp(0.0, 86_400.0)),
+                secrets_dir: self.secrets_dir.clone(),
             },
         );
         eprintln!("worker of pool {} with {slots} slots; Ctrl-C stops it", self.pool);

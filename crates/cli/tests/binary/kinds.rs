@@ -8,6 +8,10 @@ fn the_kinds_are_listed_and_each_publishes_its_schemas() {
         "pov.decide",
         "settlement.seal",
         "sleep",
+        "shell",
+        "http",
+        "sql.parquet",
+        "sql.postgres",
         "pipeline",
     ]);
     let kinds = place.tale(&["kinds", "--output", "json"]).succeeded().json();

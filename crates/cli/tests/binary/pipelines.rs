@@ -27,6 +27,13 @@ fn the_products_own_pipelines_are_sound() {
 }
 
 #[test]
+fn the_examples_are_sound() {
+    let place = Place::new();
+    let examples = format!("{}/examples", shipped());
+    place.tale(&["pipeline", "check", &examples]).succeeded().says(&["REPORT_RECIPIENT, SALES_TOKEN"]);
+}
+
+#[test]
 fn every_problem_of_every_file_is_shown_in_its_place() {
     let place = Place::new();
     place.write("sound.yaml", SOUND);
@@ -98,6 +105,27 @@ fn what_cannot_be_read_is_named() {
     place.tale(&["pipeline", "check", "empty"]).failed(2, &["empty holds no pipelines"]);
     place.write("nothing.yaml", "");
     place.tale(&["pipeline", "check", "nothing.yaml"]).failed(2, &["nothing.yaml"]);
+}
+
+#[test]
+fn the_secrets_of_a_pipeline_are_named_and_misplaced_ones_are_refused() {
+    let place = Place::new();
+    place.write(
+        "call.yaml",
+        "pipeline: call\nsteps:\n  a:\n    uses: http\n    with: { url: \"http://host/\", headers: { A: \"Bearer ${secrets.TOKEN}\" } }\n",
+    );
+    place.tale(&["pipeline", "check", "call.yaml"]).succeeded().says(&["its workers need the secrets TOKEN"]);
+    let checked = place.tale(&["pipeline", "check", "call.yaml", "--output", "json"]).succeeded().json();
+    assert_eq!(checked[0]["secrets"][0], "TOKEN");
+    let plan = place.tale(&["pipeline", "plan", "call.yaml", "--output", "json"]).succeeded().json();
+    assert_eq!(plan["steps"][0]["tasks"]["now"][0]["arguments"]["headers"]["A"], "Bearer ${secrets.TOKEN}");
+    place.write(
+        "misplaced.yaml",
+        "pipeline: misplaced\nsteps:\n  a:\n    uses: sleep\n    with: { seconds: 1 }\n    when: \"${secrets.ON == 'y'}\"\n",
+    );
+    place
+        .tale(&["pipeline", "check", "misplaced.yaml"])
+        .failed(2, &["misplaced.yaml:6:", "there are no secrets here", "only workers know secrets"]);
 }
 
 #[test]

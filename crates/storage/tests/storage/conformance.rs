@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use futures::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 use tale_storage::{ObjectRef, StorageError, Store};
 
 use crate::{s3_server::S3Server, store_urls::s3_settings};
@@ -57,6 +59,8 @@ for_every_store!(
     a_file_that_is_there_already_is_not_sent_again,
     a_probe_leaves_nothing_behind,
     a_folder_is_listed_by_key_with_a_version_that_changes_with_the_content,
+    a_reader_reads_what_it_was_given_and_nothing_else,
+    objects_are_found_below_a_prefix,
 );
 
 async fn a_folder_is_listed_by_key_with_a_version_that_changes_with_the_content(subject: Subject) {
@@ -175,4 +179,39 @@ async fn a_probe_leaves_nothing_behind(subject: Subject) {
     let root = (subject.file_of)(&object).ancestors().nth(3).unwrap().to_owned();
     let left = std::fs::read_dir(root.join("probe")).map(Iterator::count).unwrap_or(0);
     assert_eq!(left, 0);
+}
+
+async fn a_reader_reads_what_it_was_given_and_nothing_else(subject: Subject) {
+    let store = &subject.store;
+    let (given, other) =
+        (store.put("0123456789".into()).await.unwrap(), store.put("other".into()).await.unwrap());
+    let reader = store.reader(&[given.key(), given.key()]);
+    let at = |place: &str| object_store::path::Path::from(place);
+    for place in ["0", "1"] {
+        assert_eq!(reader.head(&at(place)).await.unwrap().size, 10);
+        assert_eq!(reader.get_range(&at(place), 2..5).await.unwrap(), "234");
+        assert_eq!(reader.get_ranges(&at(place), &[0..1, 8..10]).await.unwrap(), ["0", "89"]);
+    }
+    for place in ["2", &given.key(), &other.key()] {
+        assert!(reader.get(&at(place)).await.is_err(), "{place}");
+    }
+    assert!(reader.put(&at("0"), "new".into()).await.is_err());
+    assert!(reader.delete(&at("0")).await.is_err());
+    assert!(reader.copy(&at("0"), &at("9")).await.is_err());
+    assert!(reader.list(None).next().await.unwrap().is_err());
+    assert_eq!(store.get(&given).await.unwrap(), "0123456789");
+}
+
+async fn objects_are_found_below_a_prefix(subject: Subject) {
+    let store = &subject.store;
+    let mut keys = vec![];
+    for text in ["a", "bc", "def"] {
+        keys.push(store.put(text.into()).await.unwrap().key());
+    }
+    keys.sort();
+    let found = store.find("sha256/", 10).await.unwrap();
+    assert_eq!(found.iter().map(|object| object.key.clone()).collect::<Vec<_>>(), keys);
+    assert_eq!(found.iter().map(|object| object.size_bytes).sum::<u64>(), 6);
+    assert_eq!(store.find("sha256/", 2).await.unwrap().len(), 2);
+    assert!(store.find("nothing/", 10).await.unwrap().is_empty());
 }

@@ -1,6 +1,9 @@
 //! Kinds that do nothing, that wait and that run programs.
 
+mod exit_codes;
 mod noop;
+mod printed;
+mod process_group;
 mod shell;
 mod sleep;
 

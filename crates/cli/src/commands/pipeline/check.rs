@@ -34,6 +34,7 @@ struct FileReport {
     file: String,
     ok: bool,
     pipeline: Option<String>,
+    secrets: Vec<String>,
     problems: Vec<ProblemReport>,
 }
 
@@ -62,8 +63,13 @@ impl Check {
                     Ok(spec) => {
                         let steps = spec.steps.len();
                         let plural = if steps == 1 { "" } else { "s" };
+                        let secrets = secrets(&spec);
+                        let needs = match secrets.is_empty() {
+                            true => String::new(),
+                            false => format!("; its workers need the secrets {}", secrets.join(", ")),
+                        };
                         output::line(&format!(
-                            "{}: ok, pipeline {} of {steps} step{plural}",
+                            "{}: ok, pipeline {} of {steps} step{plural}{needs}",
                             source.name, spec.name
                         ))?;
                     }
@@ -155,14 +161,27 @@ fn taken(source: &Source, spec: &PipelineSpec, first: &str) -> Problem {
     }
 }
 
+/// The names of the secrets that a pipeline's tasks need.
+fn secrets(spec: &PipelineSpec) -> Vec<String> {
+    // a checked pipeline has no expression that cannot be read
+    spec.secrets().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
 fn file_report(source: &Source, checked: Result<PipelineSpec, Vec<Problem>>) -> FileReport {
     let file = source.name.clone();
     match checked {
-        Ok(spec) => FileReport { file, ok: true, pipeline: Some(spec.name.to_string()), problems: vec![] },
+        Ok(spec) => FileReport {
+            file,
+            ok: true,
+            pipeline: Some(spec.name.to_string()),
+            secrets: secrets(&spec),
+            problems: vec![],
+        },
         Err(problems) => FileReport {
             file,
             ok: false,
             pipeline: known::name_of(source),
+            secrets: vec![],
             problems: problems
                 .into_iter()
                 .map(|problem| ProblemReport {
