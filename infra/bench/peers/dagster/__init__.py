@@ -25,8 +25,9 @@ class Dagster(FlowProgram):
 
     def run(self, server, options):
         with server.fresh_database(self.name) as url, tempfile.TemporaryDirectory(prefix="tale-bench-dagster-") as home:
-            Path(home, "dagster.yaml").write_text(SETTINGS.format(url=url.replace("postgres:", "postgresql:", 1)))
-            environment = children.environment(DAGSTER_HOME=home)
+            Path(home, "dagster.yaml").write_text(SETTINGS.format(url=url.replace("postgres:", "postgresql+psycopg2:", 1)))
+            # Its step processes import the jobs anew.
+            environment = children.environment(DAGSTER_HOME=home, PYTHONPATH=str(self._program))
             return [self.flow(shape, options, environment, self.variant) for shape in STEPS]
 
 
