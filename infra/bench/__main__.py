@@ -20,6 +20,7 @@ from children import Failed
 from peers import LIMIT, OURS, PEERS
 
 SHAPES = ("flat", "dag", "fan-in")
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def arguments():
@@ -75,6 +76,15 @@ def postgres(options):
             yield server, "a temporary cluster with the embedded one's settings"
 
 
+def command():
+    """What was typed; `--tale` is the recipe's."""
+    words = sys.argv[1:]
+    if "--tale" in words:
+        place = words.index("--tale")
+        del words[place : place + 2]
+    return shlex.join(["just", "bench", *words])
+
+
 def measure(options):
     contestants = choose(options.peers)
     began = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -85,7 +95,7 @@ def measure(options):
         records = contest.hold([one for one, _ in ready], options.rounds, server, asked)
         results = contest.medians(records)
         return {
-            "command": shlex.join(["just", "bench", *sys.argv[1:]]),
+            "command": command(),
             "began": began,
             "rounds": options.rounds,
             "load_at_begin": load,
@@ -100,21 +110,30 @@ def measure(options):
         }
 
 
+def interrupt(*_):
+    """Ends everything that was started; a second signal must not keep it from that."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main():
-    # Whoever ends us in the usual ways ends all that we have started.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    for number in ENDINGS:
+        signal.signal(number, interrupt)
     options = arguments()
     try:
         document = measure(options)
     except Failed as failure:
-        sys.exit(f"bench: {failure}")
+        print(f"bench: {failure}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("bench: interrupted; everything that was started is ended", file=sys.stderr)
         sys.exit(130)
     print(json.dumps(document, indent=2) if options.output == "json" else report.markdown(document))
-    failed = any("failure" in record for record in document["records"])
-    sys.exit(1 if failed else 0)
+    ours = {one.name for one in OURS}
+    is_missing = any(one["name"] in ours for one in document["skipped"])
+    has_failed = any("failure" in record for record in document["records"])
+    sys.exit(1 if is_missing or has_failed else 0)
 
 
 if __name__ == "__main__":

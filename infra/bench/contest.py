@@ -56,7 +56,7 @@ class Contestant:
         raise NotImplementedError
 
     def run(self, server, options):
-        """Measures once; gives outcomes."""
+        """Measures once; yields outcomes."""
         raise NotImplementedError
 
 
@@ -93,14 +93,12 @@ def hold(contestants, rounds, server, options):
             record["busy_before"] = machine.busy_share()
             say(f"round {number} of {rounds}: {contestant.name} (the machine is {record['busy_before']:.0%} busy)")
             try:
-                outcomes = contestant.run(server, options)
+                for outcome in contestant.run(server, options):
+                    say(f"  {outcome.shape}: {outcome.completed} of {outcome.tasks} in {outcome.seconds:.2f} s")
+                    records.append(record | asdict(outcome) | {"rate": outcome.rate, "is_whole": outcome.is_whole})
             except Failed as failure:
                 say(f"{contestant.name}: {failure}")
                 records.append(record | {"failure": str(failure)})
-                continue
-            for outcome in outcomes:
-                say(f"  {outcome.shape}: {outcome.completed} of {outcome.tasks} in {outcome.seconds:.2f} s")
-                records.append(record | asdict(outcome) | {"rate": outcome.rate, "is_whole": outcome.is_whole})
     return records
 
 

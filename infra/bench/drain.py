@@ -31,7 +31,7 @@ class Drain(Contestant):
             environment = children.environment(DATABASE_URL=url)
             seconds = options.limit + BESIDE_SECONDS
             printed = children.output([*self._command, *arguments], env=environment, seconds=seconds)
-        return [checked(FLAT, json.loads(printed.splitlines()[-1]))]
+        yield checked(FLAT, json.loads(printed.splitlines()[-1]))
 
     def _copy(self, place, *files):
         directory = place / "program"

@@ -32,7 +32,8 @@ class Airflow(Contestant):
             tempfile.TemporaryDirectory(prefix="tale-bench-airflow-", ignore_cleanup_errors=True) as home,
             self._started(url, home) as api,
         ):
-            return [flow(shape, server, url, api, options.limit) for shape in STEPS]
+            for shape in STEPS:
+                yield flow(shape, server, url, api, options.limit)
 
     @contextlib.contextmanager
     def _started(self, url, home):

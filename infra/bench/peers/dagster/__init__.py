@@ -28,7 +28,8 @@ class Dagster(FlowProgram):
             Path(home, "dagster.yaml").write_text(SETTINGS.format(url=url.replace("postgres:", "postgresql+psycopg2:", 1)))
             # Its step processes import the jobs anew.
             environment = children.environment(DAGSTER_HOME=home, PYTHONPATH=str(self._program))
-            return [self.flow(shape, options, environment, self.variant) for shape in STEPS]
+            for shape in STEPS:
+                yield self.flow(shape, options, environment, self.variant)
 
 
 class DagsterMultiprocess(Dagster):

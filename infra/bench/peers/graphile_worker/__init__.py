@@ -5,15 +5,17 @@ from drain import NodeDrain
 
 class GraphileWorker(NodeDrain):
     name = "graphile-worker"
-    about = "24 jobs at a time, local queue of 500, batched completions (the settings of its performance page)"
+    about = "four processes with 24 jobs at a time, local queues of 500, batched completions (as on its performance page)"
     directory = "graphile_worker"
     packages = ("graphile-worker", "pg", "@graphile/logger")
     variant = "batched"
+    # As the page measured it with.
+    processes = 4
 
 
 class GraphileWorkerDefault(GraphileWorker):
     name = "graphile-worker-default"
-    about = "24 jobs at a time; no batching, as it comes"
+    about = "the same without batching, as it comes"
     variant = "default"
 
 

@@ -5,6 +5,6 @@ from drain import NodeDrain
 
 class PgBoss(NodeDrain):
     name = "pg-boss"
-    about = "two local workers, batches of 500, fetched without a pause while they are full"
+    about = "four local workers in one process, batches of 500, fetched without a pause while they are full"
     directory = "pg_boss"
     packages = ("pg-boss", "pg")

@@ -38,7 +38,7 @@ class Prefect(FlowProgram):
                     await_http(f"http://127.0.0.1:{port}/api/health", child, log, START_SECONDS)
                     outcomes = [self.flow(shape, options, environment) for shape in STEPS]
                     check_record(server, url, outcomes)
-                    return outcomes
+                    yield from outcomes
 
 
 def check_record(server, url, outcomes):

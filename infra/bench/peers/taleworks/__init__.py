@@ -29,7 +29,8 @@ class Queue(Contestant):
         return version
 
     def run(self, server, options):
-        return [self._measure(shape, server, options) for shape in options.shapes]
+        for shape in options.shapes:
+            yield self._measure(shape, server, options)
 
     def _measure(self, shape, server, options):
         arguments = ["bench", "queue", "--tasks", options.tasks, "--shape", shape, "--output", "json"]
@@ -56,7 +57,8 @@ class Flows(Contestant):
         with server.fresh_database(self.name) as url, data_directory() as directory:
             tale = Tale(options.tale, url, directory)
             with tale.up(HERE / "pipelines"):
-                return [tale.flow(shape, options.limit) for shape in STEPS]
+                for shape in STEPS:
+                    yield tale.flow(shape, options.limit)
 
 
 class Tale:
