@@ -116,16 +116,19 @@ def stopped(one):
 
 
 def times(value):
-    return "–" if value is None else f"{value:,.2f} ×"
+    if value is None:
+        return "–"
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{digits}f} ×"
 
 
 def ratios(found):
     lines = []
     if found["ours_to_best_peer"] is not None:
         best = found["best_peer"]
-        lines.append(f"- flat tasks: taleworks runs {found['ours_to_best_peer']:.2f} × the best peer, {best}")
+        lines.append(f"- flat tasks: taleworks runs {times(found['ours_to_best_peer'])} the best peer, {best}")
     if found["ours_to_raw_sql"] is not None:
-        lines.append(f"- flat tasks: taleworks runs {found['ours_to_raw_sql']:.2f} × raw batched SQL")
+        lines.append(f"- flat tasks: taleworks runs {times(found['ours_to_raw_sql'])} raw batched SQL")
     return "\n".join(lines)
 
 

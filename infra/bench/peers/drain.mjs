@@ -58,8 +58,8 @@ async function startWorker() {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const worker = { child, ran: 0, report: null };
-  await new Promise((ready, failed) => {
-    child.once("exit", (code) => failed(new Error(`a worker ended with ${code}`)));
+  child.once("exit", (code) => code !== null && fail(new Error(`a worker ended with ${code}`)));
+  await new Promise((ready) => {
     child.on("message", (message) => {
       if (message === "ready") ready();
       else if (message.seen) worker.report(message.seen);
@@ -74,6 +74,11 @@ function report(worker) {
     worker.report = resolve;
     worker.child.send("report");
   });
+}
+
+function fail(error) {
+  console.error(error.message);
+  process.exit(1);
 }
 
 function serve() {
@@ -95,4 +100,4 @@ function serve() {
 }
 
 if (process.env.BENCH_ROLE === "worker") serve();
-else measure().then(() => process.exit(0), (error) => { console.error(error.stack); process.exit(1); });
+else measure().then(() => process.exit(0), fail);

@@ -37,12 +37,14 @@ async def measure(peer, url, tasks, limit, processes):
     workers = [Worker(context, peer, url, tasks, begin_now) for _ in range(processes)]
     while not all(worker.is_ready.is_set() for worker in workers):
         await asyncio.sleep(POLL_SECONDS)
+        check_alive(workers)
 
     begin = time.perf_counter()
     begin_now.set()
     left = tasks
     while left > 0 and time.perf_counter() - begin < limit:
         await asyncio.sleep(POLL_SECONDS)
+        check_alive(workers)
         # Asking the database costs it something: only when every task has begun.
         if sum(worker.ran.value for worker in workers) >= tasks:
             left = await ask(peer.UNFINISHED)
@@ -59,6 +61,12 @@ async def measure(peer, url, tasks, limit, processes):
         "repeated": sum(times > 1 for times in seen),
         "seconds": seconds,
     }
+
+
+def check_alive(workers):
+    for worker in workers:
+        if worker.process.exitcode is not None:
+            sys.exit(f"a worker ended with {worker.process.exitcode}")
 
 
 class Worker:

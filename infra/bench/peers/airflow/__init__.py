@@ -7,6 +7,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 import children
 from children import Failed
@@ -83,8 +84,9 @@ class Api:
         self._token = None
         self._token = self.call("/auth/token")["access_token"]
 
-    def call(self, path, body=None):
-        request = urllib.request.Request(self._address + path, data=json.dumps(body).encode() if body else None)
+    def call(self, path, body=None, method=None):
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(self._address + path, data=data, method=method)
         request.add_header("Content-Type", "application/json")
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
@@ -110,7 +112,7 @@ class Api:
 def flow(shape, server, url, api, limit):
     """One run, from its recorded trigger to its recorded end."""
     dag = DAGS[shape]
-    api.call(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})
+    run = api.call(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"]
     deadline = time.monotonic() + limit
     query = f"select state, extract(epoch from end_date - queued_at) from dag_run where dag_id = '{dag}'"
     while True:
@@ -121,4 +123,7 @@ def flow(shape, server, url, api, limit):
     if state == "failed":
         raise Failed(f"the run of {shape} failed")
     ended = server.query(f"select count(*) from task_instance where dag_id = '{dag}' and state = 'success'", url)
+    if state != "success":
+        # What is left of it must not meddle with the next one.
+        api.call(f"/api/v2/dags/{dag}/dagRuns/{quote(run)}", {"state": "failed"}, "PATCH")
     return Outcome(shape, STEPS[shape], int(ended), float(seconds) if seconds else limit)

@@ -5,7 +5,7 @@ from drain import PythonDrain
 
 class Procrastinate(PythonDrain):
     name = "procrastinate"
-    about = "four worker processes with five tasks at a time each, a connection per task"
+    about = "four worker processes with ten tasks at a time each, a connection per task"
     directory = "procrastinate"
     packages = ("procrastinate", "psycopg[binary,pool]")
     shown = ("procrastinate", "psycopg")

@@ -9,7 +9,7 @@ import drain
 
 # https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html: asynchronous tasks run side by side
 # in one worker, on a pool with a connection for each.
-CONCURRENCY = 5
+CONCURRENCY = 10
 UNFINISHED = "select count(*) from procrastinate_jobs where status <> 'succeeded'"
 
 loop = asyncio.new_event_loop
