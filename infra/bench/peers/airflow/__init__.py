@@ -49,8 +49,7 @@ class Airflow(Contestant):
                 if service[0] == "api-server":
                     await_http(f"http://127.0.0.1:{port}/api/v2/version", child, log, START_SECONDS)
             api = Api(port)
-            for dag in DAGS.values():
-                api.await_dag(dag)
+            api.await_ready()
             yield api
 
 
@@ -96,12 +95,16 @@ class Api:
         except OSError as error:
             raise Failed(f"Airflow answers {path} with {error}") from None
 
-    def await_dag(self, dag):
-        """Waits until the DAG processor has read a DAG."""
+    def await_ready(self):
+        """Waits until the scheduler is at work and the DAG processor has read the DAGs."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                self.call(f"/api/v2/dags/{dag}")
+                state = self.call("/api/v2/monitor/health")["scheduler"]["status"]
+                if state != "healthy":
+                    raise Failed(f"Airflow's scheduler is {state}")
+                for dag in DAGS.values():
+                    self.call(f"/api/v2/dags/{dag}")
                 return
             except Failed:
                 if time.monotonic() > deadline:
