@@ -37,6 +37,11 @@ demo-seeds *SEEDS:
     cargo build --release -p tale-cli
     python3 infra/demo-seeds.py "{{ target }}/release/tale" "$@"
 
+# Measures the queue against its peers on one PostgreSQL: `just bench queue`, `just bench queue --peers none` (infra/bench).
+bench *ARGUMENTS:
+    cargo build --release -p tale-cli
+    python3 infra/bench --tale "{{ target }}/release/tale" "$@"
+
 # Renews .sqlx from the migrations and the query files, with a temporary PostgreSQL.
 prepare:
     SQLX_OFFLINE=false cargo run -p tale-testkit --bin with-postgres -- --migrated sh infra/prepare.sh
