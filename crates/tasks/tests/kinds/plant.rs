@@ -112,6 +112,9 @@ impl Plant {
             logical_date: "2026-11-23".parse().unwrap(),
             priority: Priority::Normal,
             trigger: "a test".to_owned(),
+            reason: None,
+            tenant: None,
+            fire_time: None,
             parent: None,
             steps: vec![step],
         };
@@ -185,8 +188,11 @@ pub fn step(kind: &str, arguments: Value) -> NewStep {
         retry: Retry { attempts_max: 3, backoff_base_ms: 0, backoff_cap_ms: 0 },
         timeout_ms: None,
         tolerate_ppm: 0,
+        join: tale_queue::JoinRule::AllSuccess,
+        is_finally: false,
+        limit: tale_queue::Limit::default(),
         sequence: false,
-        tasks: Some(vec![NewTask { index: 0, arguments }]),
+        tasks: Some(vec![NewTask { index: 0, arguments, limit_key: None }]),
     }
 }
 
