@@ -122,6 +122,8 @@ pub enum Command {
     Approve(commands::approve::Approve),
     /// Limits how many tasks of a pool run at a time.
     Limit(commands::limit::Limit),
+    /// Shows what changed between two versions of a pipeline.
+    Diff(commands::diff::Diff),
     /// Lists what operators did.
     Audit(commands::audit::Audit),
     /// Lists the live workers.

@@ -26,7 +26,9 @@ pub use expansions::{
 };
 pub use logs::{LogLine, NewLogLine, append_logs, read_logs};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
-pub use pipelines::{Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines};
+pub use pipelines::{
+    Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines, list_versions,
+};
 pub use reports::{
     AttemptReport, Backlog, ChildRun, RunFilter, RunProgress, RunReport, RunStanding, RunSummary, StepReport,
     TaskReport, child_runs, list_runs, read_backlog, run_progress, run_report, run_state, run_states,

@@ -87,6 +87,17 @@ pub async fn find_version(connection: &mut PgConnection, id: i64) -> Result<Pipe
         .try_into()
 }
 
+/// Every version that the pipeline `name` ever had, the newest first; empty where there is no such pipeline.
+pub async fn list_versions(
+    connection: &mut PgConnection,
+    name: &str,
+) -> Result<Vec<PipelineVersion>, QueueError> {
+    let rows = sqlx::query_file_as!(VersionRow, "../../sql/queue/list_versions.sql", name)
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter().map(PipelineVersion::try_from).collect()
+}
+
 /// The current version of every pipeline, by name.
 pub async fn list_pipelines(connection: &mut PgConnection) -> Result<Vec<PipelineVersion>, QueueError> {
     let rows =

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod completions;
 pub mod dataset;
 pub mod demo;
+pub mod diff;
 pub mod doctor;
 pub mod epoch;
 pub mod kinds;
@@ -57,6 +58,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Retry(command) => command.run(global).await,
         Command::Approve(command) => command.run(global).await,
         Command::Limit(command) => command.run(global).await,
+        Command::Diff(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Workers(command) => command.run(global).await,
         Command::Pipeline(command) => command.run(global).await,

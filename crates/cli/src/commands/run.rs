@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::Global,
-    commands::show::describe_failures,
+    commands::{pipeline::print_plan, show::describe_failures},
     engine::{Engine, EngineSettings, usual_slots},
     failure::{FAILED, Failure, UNUSABLE},
     installation::Installation,
@@ -37,6 +37,9 @@ pub struct Run {
     /// A parameter; repeat for more.
     #[arg(short, long = "param", value_name = "KEY=VALUE")]
     params: Vec<String>,
+    /// Prints what the run would do, and starts nothing.
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     /// Waits until the run ends, and ends with code 1 where it failed.
     #[arg(long)]
     wait: bool,
@@ -75,6 +78,12 @@ impl Run {
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
         let installation = Installation::join(global, "tale run").await?;
+        if self.dry_run {
+            let spec = self.find(&installation).await?;
+            installation.close().await?;
+            print_plan(global.output, &spec, &read_params(&spec, &self.params)?, self.date)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let ended = self.start(&installation, &stop).await;
         let (started, failures) = match ended {
             Ok(ended) => ended,

@@ -26,20 +26,20 @@ steps:
   hi: { uses: shell, with: { argv: [echo, '${run.date}'] } }
 ";
 
-fn tale(place: &Place, arguments: &[&str]) -> Ended {
+pub fn tale(place: &Place, arguments: &[&str]) -> Ended {
     let arguments: Vec<&str> = arguments.iter().copied().chain(["--data-dir", "data"]).collect();
     place.tale(&arguments)
 }
 
-fn json(place: &Place, arguments: &[&str]) -> Value {
+pub fn json(place: &Place, arguments: &[&str]) -> Value {
     tale(place, &[arguments, &["--output", "json"]].concat()).succeeded().json()
 }
 
 /// `tale up`, killed when it is dropped.
-struct Up(Child);
+pub struct Up(Child);
 
 impl Up {
-    fn start(place: &Place) -> Self {
+    pub fn start(place: &Place) -> Self {
         let arguments = ["up", "--slots", "2", "--data-dir", "data"];
         let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();

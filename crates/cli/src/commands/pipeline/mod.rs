@@ -4,6 +4,8 @@ mod check;
 mod known;
 mod plan;
 
+pub use plan::print_plan;
+
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};

@@ -55,32 +55,43 @@ struct Planned {
     steps: Vec<PlannedStep>,
 }
 
+/// Plans a run of `spec` and prints what it would do.
+pub fn print_plan(
+    format: output::Format,
+    spec: &PipelineSpec,
+    params: &Map<String, Value>,
+    date: Option<UtcDay>,
+) -> Result<(), Failure> {
+    let params = resolve_params(spec, params).map_err(|error| match error {
+        PipelineError::Params { .. } => with_params(error.into(), spec),
+        error => error.into(),
+    })?;
+    let run = RunContext {
+        id: RunId::generate(),
+        date: date.unwrap_or_else(|| UtcDay::of(Utc::now())),
+        fire_time: None,
+        parent: None,
+    };
+    let steps = plan(spec, &params, &run)?.steps;
+    let planned = Planned { pipeline: spec.name.to_string(), version: spec.digest()?, params, steps };
+    if format == output::Format::Json {
+        output::json(&planned)?;
+    } else {
+        output::line(&format!("pipeline {}, version {}", planned.pipeline, planned.version.short()))?;
+        for (name, value) in &planned.params {
+            output::line(&format!("  {name} = {value}"))?;
+        }
+        output::line(&table(&planned.steps).to_string())?;
+    }
+    Ok(())
+}
+
 impl Plan {
     /// Finds, plans and prints.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let spec = self.find(global).await?;
         let params = read_params(&spec, &self.params)?;
-        let params = resolve_params(&spec, &params).map_err(|error| match error {
-            PipelineError::Params { .. } => with_params(error.into(), &spec),
-            error => error.into(),
-        })?;
-        let run = RunContext {
-            id: RunId::generate(),
-            date: self.date.unwrap_or_else(|| UtcDay::of(Utc::now())),
-            fire_time: None,
-            parent: None,
-        };
-        let steps = plan(&spec, &params, &run)?.steps;
-        let planned = Planned { pipeline: spec.name.to_string(), version: spec.digest()?, params, steps };
-        if global.output == output::Format::Json {
-            output::json(&planned)?;
-        } else {
-            output::line(&format!("pipeline {}, version {}", planned.pipeline, planned.version.short()))?;
-            for (name, value) in &planned.params {
-                output::line(&format!("  {name} = {value}"))?;
-            }
-            output::line(&table(&planned.steps).to_string())?;
-        }
+        print_plan(global.output, &spec, &params, self.date)?;
         Ok(ExitCode::SUCCESS)
     }
 
