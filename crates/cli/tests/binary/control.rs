@@ -52,7 +52,7 @@ fn an_operator_cancels_pauses_retries_approves_and_finds_it_all_in_the_audit_log
     let place = Place::new();
     let here = place.path().display().to_string();
     for (name, text) in [("slow", SLOW), ("release", RELEASE), ("flaky", FLAKY)] {
-        place.write(&format!("pipelines/{name}.yaml"), &text.replace("CWD", &here));
+        place.write(&format!("pipelines/{name}.yaml"), text.replace("CWD", &here));
     }
     let _up = Up::start(&place);
 
@@ -112,7 +112,7 @@ fn versions_are_compared_and_a_dry_run_starts_nothing() {
     let place = Place::new();
     place.write("pipelines/release.yaml", RELEASE);
     tale(&place, &["apply", "pipelines"]).succeeded();
-    place.write("pipelines/release.yaml", &RELEASE.replace("ship it?", "really?"));
+    place.write("pipelines/release.yaml", RELEASE.replace("ship it?", "really?"));
     tale(&place, &["apply", "pipelines"]).succeeded();
     let diff = tale(&place, &["diff", "release"]).succeeded();
     assert!(diff.stdout.contains("-        \"prompt\": \"ship it?\""), "{}", diff.stdout);
