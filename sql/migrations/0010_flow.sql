@@ -165,6 +165,12 @@ comment on column queue.waiting.priority is 'Set once.';
 comment on column queue.waiting.seq is 'Set once: first in, first out within a priority.';
 comment on column queue.waiting.task_id is 'Set once.';
 
+create table queue.knock (
+    key text not null
+);
+comment on table queue.knock is 'Keys under which many tasks ended at once: a scheduler opens their gates, so that acknowledgements do not wait for each other there.';
+comment on column queue.knock.key is 'Set once.';
+
 create table queue.turn (
     pool     smallint not null,
     priority smallint not null,

@@ -113,6 +113,13 @@ pub async fn reconcile_gates(connection: &mut PgConnection, thoroughly: bool) ->
     Ok(entered > 0)
 }
 
+/// Opens gates at which acknowledgements of many limited tasks knocked; says whether there were any.
+pub async fn answer_knocks(connection: &mut PgConnection) -> Result<bool, QueueError> {
+    let answered =
+        sqlx::query_file_scalar!("../../sql/queue/answer_knocks.sql").fetch_one(connection).await?;
+    Ok(answered > 0)
+}
+
 /// Which steps of an ended run to run again.
 #[derive(Debug, Clone, Default)]
 pub struct Again {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tale_queue::{
-    QueueError, Wake, expire_approvals, fold_tallies, park_paused, promote_due, reap, reconcile_gates,
-    sweep_cancelled,
+    QueueError, Wake, answer_knocks, expire_approvals, fold_tallies, park_paused, promote_due, reap,
+    reconcile_gates, sweep_cancelled,
 };
 use tokio::time;
 
@@ -68,7 +68,8 @@ impl Maintenance {
     async fn tick_once(&self, due: Due) -> Result<Done, QueueError> {
         let mut connection = self.pool.acquire().await?;
         let folded = fold_tallies(&mut connection, FOLDED_MAX).await?;
-        let mut freed = folded;
+        let answered = answer_knocks(&mut connection).await?;
+        let mut freed = folded || answered;
         if due.promotion {
             freed |= promote_due(&mut connection, PROMOTED_MAX).await? > 0;
             freed |= reconcile_gates(&mut connection, due.reaping).await?;
@@ -86,13 +87,13 @@ impl Maintenance {
                 }
             }
         }
-        Ok(Done { folded, freed })
+        Ok(Done { folded: folded || answered, freed })
     }
 }
 
 /// What a look found.
 struct Done {
-    /// Whether there were tallies, so that more may be on their way.
+    /// Whether there were tallies or knocks, so that more may be on their way.
     folded: bool,
     /// Whether tasks may have become ready.
     freed: bool,

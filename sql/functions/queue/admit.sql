@@ -136,9 +136,33 @@ begin
         delete from queue.admitted a where a.task_id = any (p_tasks) returning a.key
     )
     select array_agg(distinct g.key) into v_keys from gone g;
-    return case when v_keys is null then 0 else queue.open_gates(v_keys) end;
+    if v_keys is null then
+        return 0;
+    end if;
+    if cardinality(p_tasks) < 32 then
+        return queue.open_gates(v_keys);
+    end if;
+    -- a gate is locked until its transaction has reached the disk, which many of them would do one after another
+    insert into queue.knock (key) select u.key from unnest(v_keys) u (key);
+    return 1;
 end $$;
-comment on function queue.leave is 'Gives up the places that tasks held under their limits, to the next that wait; returns how many became ready.';
+comment on function queue.leave is
+    'Gives up the places that tasks held under their limits: to the next that wait or, for many at once, by a knock. Returns how many became ready, or may.';
+
+create or replace function queue.answer_knocks() returns integer language plpgsql volatile as $$
+declare
+    v_keys text[];
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    with heard as (
+        delete from queue.knock k
+        where k.ctid = any (array(select c.ctid from queue.knock c limit 10000 for update skip locked))
+        returning k.key
+    )
+    select array_agg(distinct h.key) into v_keys from heard h;
+    return case when v_keys is null then 0 else 1 + queue.open_gates(v_keys) end;
+end $$;
+comment on function queue.answer_knocks is 'Opens the gates at which acknowledgements knocked; 0 where there was no knock. For schedulers.';
 
 create or replace function queue.reconcile_gates(p_thoroughly boolean) returns integer language plpgsql volatile as $$
 declare

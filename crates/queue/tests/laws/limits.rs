@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use tale_queue::{
-    Limit, NewRun, NewStep, NewTask, Rate, Retry, complete, fail, reap, reconcile_gates, start_run,
+    Limit, NewRun, NewStep, NewTask, Rate, Retry, answer_knocks, complete, fail, reap, reconcile_gates,
+    start_run,
 };
 
 use crate::bench::{Bench, Hand, LEASE, failure, final_failure, step, success};
@@ -144,4 +145,25 @@ async fn nothing_starves_background_work_that_waits_for_long_comes_before_fresh_
     .await
     .unwrap();
     assert_eq!(worker.claim_one().await.run, background);
+}
+
+#[tokio::test]
+async fn many_limited_tasks_that_end_at_once_do_not_wait_for_each_other_and_their_gate_opens_all_the_same() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    bench.start(&mut worker.connection, vec![limited(300, 1, at_a_time(100))]).await;
+    let claimed = worker.claim(200).await;
+    assert_eq!(claimed.len(), 100);
+    let halves: Vec<Vec<_>> =
+        claimed.chunks(50).map(|half| half.iter().map(|task| success(task.lease)).collect()).collect();
+    // the first acknowledgement is on its way to the disk while the second comes, and is not in its way
+    let mut slow = bench.connect().await;
+    let mut transaction = sqlx::Connection::begin(&mut slow).await.unwrap();
+    complete(&mut transaction, &halves[0]).await.unwrap();
+    sqlx::query("set lock_timeout = '100ms'").execute(&mut worker.connection).await.unwrap();
+    complete(&mut worker.connection, &halves[1]).await.expect("it waits for nobody");
+    transaction.commit().await.unwrap();
+    assert!(answer_knocks(&mut worker.connection).await.unwrap());
+    assert!(!answer_knocks(&mut worker.connection).await.unwrap());
+    assert_eq!(worker.claim(200).await.len(), 100);
 }

@@ -91,7 +91,7 @@ async fn pain_8_nothing_that_is_over_stays_in_the_tables_that_claims_read() {
     let mut worker = bench.worker().await;
     bench.start(&mut worker.connection, vec![step("a", 0, &[1], 300), step("b", 1, &[], 5)]).await;
     worker.work_off().await;
-    let hot = ["ready", "lease", "delayed", "tally", "waiting", "admitted", "parked", "place"];
+    let hot = ["ready", "lease", "delayed", "tally", "waiting", "admitted", "knock", "parked", "place"];
     assert_eq!(bench.rows(&hot).await, 0);
 }
 

@@ -21,6 +21,8 @@ pub enum Shape {
     Dag,
     /// One step of independent tasks, and one task that waits for them all.
     FanIn,
+    /// As flat, under a limit: of each of ten keys, a thousand tasks may run at a time.
+    Limited,
 }
 
 const FLAT: &str = r#"
@@ -46,6 +48,17 @@ steps:
   last: { uses: noop, needs: [each], pool: bench }
 "#;
 
+const LIMITED: &str = r#"
+pipeline: bench-limited
+params: { tasks: { type: integer } }
+steps:
+  each:
+    uses: noop
+    for_each: "${range(params.tasks)}"
+    pool: bench
+    limit: { key: "bench-${item % 10}", concurrency: 1000 }
+"#;
+
 /// Tasks of one run of the shape `dag`.
 const DAG_TASKS: u32 = 10;
 /// The most tasks of one fan-out.
@@ -58,6 +71,7 @@ impl Shape {
             Self::Flat => "flat",
             Self::Dag => "dag",
             Self::FanIn => "fan-in",
+            Self::Limited => "limited",
         }
     }
 
@@ -67,6 +81,7 @@ impl Shape {
             Self::Flat => FLAT,
             Self::Dag => DAG,
             Self::FanIn => FAN_IN,
+            Self::Limited => LIMITED,
         };
         let source = Source { name: format!("bench-{}.yaml", self.as_str()), text: text.to_owned() };
         check(&source, &catalog(), None).map_err(|problems| Failure::problems(&source, problems))
@@ -77,7 +92,7 @@ impl Shape {
         let with_tasks = |tasks: u32| Map::from_iter([("tasks".to_owned(), Value::from(tasks))]);
         match self {
             Self::Dag => vec![Map::new(); tasks.div_ceil(DAG_TASKS) as usize],
-            Self::Flat | Self::FanIn => {
+            Self::Flat | Self::FanIn | Self::Limited => {
                 let joins = u32::from(self == Self::FanIn);
                 let mut left = tasks;
                 let mut runs = Vec::new();

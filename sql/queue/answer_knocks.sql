@@ -1,0 +1,1 @@
+select queue.answer_knocks() as "answered!"
