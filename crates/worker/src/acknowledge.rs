@@ -206,9 +206,7 @@ impl Acknowledgement<'_> {
                 let completed = complete(&mut transaction, successes).await?;
                 let claimed = intake.take(&mut transaction, successes.len()).await?;
                 transaction.commit().await?;
-                // what was claimed here is no news to anybody
-                let released = completed.released as usize > claimed.len();
-                Ok(Answer { refused: None, released, claimed })
+                Ok(Answer { refused: None, released: completed.released > 0, claimed })
             }
             Self::Fail(failures) => fail(connection, failures).await.map(|_| Answer::released(true)),
             Self::Release(leases) => release(connection, leases).await.map(|_| Answer::released(true)),

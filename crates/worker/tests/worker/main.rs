@@ -7,4 +7,5 @@ mod effects;
 mod faults;
 mod kinds;
 mod outcomes;
+mod pains;
 mod plant;
