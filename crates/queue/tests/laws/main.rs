@@ -15,4 +15,5 @@ mod pains;
 mod retries;
 mod runs;
 mod sub_runs;
+mod upgrades;
 mod workers;
