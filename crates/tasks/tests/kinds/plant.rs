@@ -161,13 +161,15 @@ impl Plant {
 
     /// Takes every lease away, as the reaper does when it believes a worker dead; nobody runs the tasks again.
     pub async fn steal_leases(&self) {
+        // in one transaction, so that no heartbeat comes in between
+        let mut transaction = self.pool.begin().await.unwrap();
         sqlx::query("update queue.worker set last_seen = last_seen - interval '1 hour'")
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await
             .unwrap();
-        let mut connection = self.pool.acquire().await.unwrap();
-        sqlx::query("update queue.step set pool = 1").execute(&mut *connection).await.unwrap();
-        assert!(!reap(&mut connection, Duration::from_secs(60), 3).await.unwrap().is_empty());
+        sqlx::query("update queue.step set pool = 1").execute(&mut *transaction).await.unwrap();
+        assert!(!reap(&mut transaction, Duration::from_secs(60), 3).await.unwrap().is_empty());
+        transaction.commit().await.unwrap();
     }
 
     pub async fn stop(self) {
