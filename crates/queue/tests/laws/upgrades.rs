@@ -88,7 +88,7 @@ async fn an_old_worker_and_an_old_scheduler_finish_their_run_on_a_database_that_
     let (state, _) = run_state(&mut new, tale_primitives::RunId::from_raw(run)).await.unwrap();
     assert_eq!(state, RunState::Succeeded);
 
-    // an old program that starts now finds a schema that is newer than itself, and works with it
+    // migrating again changes nothing
     tale_database::migrate(&pool).await.unwrap();
     drop(new);
     pool.close().await;
