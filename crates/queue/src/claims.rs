@@ -54,8 +54,10 @@ pub struct ClaimedTask {
 
 /// Claims tasks for one worker, remembering how far each priority's queue has been emptied.
 ///
-/// The watermarks let a claim start behind the rows that earlier claims have deleted and vacuum has not yet removed;
-/// they are reset every second, so that rows which committed late or were rolled back are found. Clones share them.
+/// The watermarks let a claim start behind the rows that earlier claims have deleted and vacuum has not yet removed.
+/// They are reset every second, and whenever a claim found less than it asked for, so that rows which committed late or
+/// were rolled back are found; but the longer such a search from the start takes, as beside an old snapshot that keeps
+/// dead rows alive, the rarer it is. Clones share the watermarks.
 #[derive(Debug, Clone)]
 pub struct Claimer {
     worker: WorkerId,
@@ -66,7 +68,15 @@ pub struct Claimer {
 #[derive(Debug)]
 struct Marks {
     after: [i64; 3],
-    reset_at: Instant,
+    /// How many searches from the start there were.
+    searches: u64,
+    /// When the last one began, and how long it took beyond what its rows usually take.
+    searched_at: Instant,
+    search: Duration,
+    /// How long claims behind the watermarks take for each row that they find.
+    usual: Option<Duration>,
+    /// Whether the last claim found less than it asked for.
+    is_short: bool,
 }
 
 #[derive(Debug)]
@@ -92,7 +102,8 @@ struct ClaimedRow {
 
 impl Claimer {
     /// How far behind the highest claimed row a claim starts: rows of concurrent transactions may still appear there.
-    const SLACK: i64 = 10_000;
+    /// Every claim walks over the dead rows among them, so they are few.
+    const SLACK: i64 = 500;
 
     /// A claimer for `worker` in the pool of this name, which is created if it is new.
     pub async fn open(
@@ -100,7 +111,7 @@ impl Claimer {
         worker: WorkerId,
         pool: &str,
     ) -> Result<Self, QueueError> {
-        let marks = Arc::new(Mutex::new(Marks { after: [0; 3], reset_at: Instant::now() }));
+        let marks = Arc::new(Mutex::new(Marks::new()));
         Ok(Self { worker, pool: pool_id(connection, pool).await?, marks })
     }
 
@@ -110,18 +121,18 @@ impl Claimer {
         connection: &mut PgConnection,
         count: u32,
     ) -> Result<Vec<ClaimedTask>, QueueError> {
-        let after = self.lock().current();
+        let search = self.lock().begin();
         let rows = sqlx::query_file_as!(
             ClaimedRow,
             "../../sql/queue/claim_tasks.sql",
             self.pool,
             self.worker.raw(),
             count as i32,
-            &after
+            &search.after
         )
         .fetch_all(connection)
         .await?;
-        Ok(self.claimed(rows))
+        Ok(self.claimed(&search, count, rows))
     }
 
     /// Leases up to `count` ready tasks inside the caller's transaction, which acknowledges others.
@@ -130,27 +141,22 @@ impl Claimer {
         connection: &mut PgConnection,
         count: u32,
     ) -> Result<Vec<ClaimedTask>, QueueError> {
-        let after = self.lock().current();
+        let search = self.lock().begin();
         let rows = sqlx::query_file_as!(
             ClaimedRow,
             "../../sql/queue/take_tasks.sql",
             self.pool,
             self.worker.raw(),
             count as i32,
-            &after
+            &search.after
         )
         .fetch_all(connection)
         .await?;
-        Ok(self.claimed(rows))
+        Ok(self.claimed(&search, count, rows))
     }
 
-    fn claimed(&self, rows: Vec<ClaimedRow>) -> Vec<ClaimedTask> {
-        let mut marks = self.lock();
-        for row in &rows {
-            if let Some(after) = marks.after.get_mut(row.priority as usize) {
-                *after = (*after).max(row.seq - Self::SLACK);
-            }
-        }
+    fn claimed(&self, search: &Search, count: u32, rows: Vec<ClaimedRow>) -> Vec<ClaimedTask> {
+        self.lock().end(search, rows.len() < count as usize, &rows);
         rows.into_iter().map(ClaimedTask::from).collect()
     }
 
@@ -160,13 +166,55 @@ impl Claimer {
     }
 }
 
+/// One claim's way through the queue.
+#[derive(Debug)]
+struct Search {
+    after: [i64; 3],
+    /// The search from the start that it followed.
+    number: u64,
+    began_at: Instant,
+}
+
 impl Marks {
-    fn current(&mut self) -> [i64; 3] {
-        if self.reset_at.elapsed() > Duration::from_secs(1) {
+    /// How often a claim searches from the start while others find enough behind the watermarks.
+    const SEARCH_EVERY: Duration = Duration::from_secs(1);
+    /// Searches from the start take at most one part in so many of a claimer's time.
+    const SEARCH_SHARE: u32 = 50;
+
+    fn new() -> Self {
+        let searched_at = Instant::now();
+        Self { after: [0; 3], searches: 0, searched_at, search: Duration::ZERO, usual: None, is_short: false }
+    }
+
+    fn begin(&mut self) -> Search {
+        let began_at = Instant::now();
+        let usually = if self.is_short { Duration::ZERO } else { Self::SEARCH_EVERY };
+        if began_at - self.searched_at >= usually.max(self.search * Self::SEARCH_SHARE) {
             self.after = [0; 3];
-            self.reset_at = Instant::now();
+            self.searches += 1;
+            self.searched_at = began_at;
         }
-        self.after
+        Search { after: self.after, number: self.searches, began_at }
+    }
+
+    fn end(&mut self, search: &Search, is_short: bool, rows: &[ClaimedRow]) {
+        let took = search.began_at.elapsed();
+        let found = u32::try_from(rows.len()).unwrap_or(u32::MAX).max(1);
+        if search.after == [0; 3] {
+            self.search = self.usual.map_or(Duration::ZERO, |usual| took.saturating_sub(usual * found));
+        } else {
+            self.usual = Some(took / found);
+        }
+        self.is_short = is_short;
+        if search.number != self.searches {
+            // begun before the latest search from the start, whose finds it would hide again
+            return;
+        }
+        for row in rows {
+            if let Some(after) = self.after.get_mut(row.priority as usize) {
+                *after = (*after).max(row.seq - Claimer::SLACK);
+            }
+        }
     }
 }
 

@@ -36,7 +36,9 @@ returns table (
     task_id bigint, attempt_id bigint, priority smallint, seq bigint, run_id uuid, pipeline text, version_id bigint,
     logical_date date, step smallint, step_name text, kind text, index integer, arguments jsonb,
     attempts smallint, crashes smallint, attempts_max smallint, timeout_ms bigint)
-language plpgsql volatile as $$
+language plpgsql volatile
+-- planned once, for lookups by key: statistics of tables that turn over every second mislead the planner
+set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
     v_priority smallint;
@@ -68,19 +70,19 @@ begin
                 where c.pool = p_pool and c.priority = v_priority and c.seq > p_after[v_priority + 1]
                 order by c.seq limit v_left for update skip locked))
             returning r.task_id, r.seq
+        ), numbered as (
+            select t.task_id, t.seq, v_base + row_number() over () as attempt_id from taken t
         ), leased as (
-            insert into queue.lease as l (task_id, attempt_id, worker_id)
-            select t.task_id, v_base + row_number() over (order by t.seq), p_worker from taken t
-            returning l.task_id, l.attempt_id
+            insert into queue.lease (task_id, attempt_id, worker_id)
+            select n.task_id, n.attempt_id, p_worker from numbered n
         )
         -- joined here, under the snapshot that saw the ready rows: the caller's query has an older one, which may not
         -- see the tasks of a run that was started in between, and would keep back what has just been leased
-        select l.task_id, l.attempt_id, v_priority, t.seq, k.run_id, r.pipeline, r.version_id,
+        select n.task_id, n.attempt_id, v_priority, n.seq, k.run_id, r.pipeline, r.version_id,
                r.logical_date, k.step, s.name, s.kind, k.index, k.arguments,
                k.attempts, k.crashes, s.attempts_max, s.timeout_ms
-        from leased l
-        join taken t using (task_id)
-        join queue.task k on k.id = l.task_id
+        from numbered n
+        join queue.task k on k.id = n.task_id
         join queue.step s on s.run_id = k.run_id and s.index = k.step
         join queue.run r on r.id = k.run_id;
         get diagnostics v_claimed = row_count;

@@ -1,6 +1,8 @@
 create or replace function queue.finish(
     p_tasks bigint[], p_attempts bigint[], p_outputs jsonb[], out won bigint[], out released integer)
-language plpgsql volatile as $$
+language plpgsql volatile
+-- for what it calls, too: planned once, for lookups by key
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_runs uuid[];
     v_steps smallint[];
@@ -8,18 +10,17 @@ declare
 begin
     released := 0;
     with won as (
+        -- outputs come along by attempt: one batch may hold a lost attempt at a task and the one that followed it
         delete from queue.lease l
-        using unnest(p_tasks, p_attempts) u (task_id, attempt_id)
+        using unnest(p_tasks, p_attempts, p_outputs) u (task_id, attempt_id, outputs)
         where l.task_id = u.task_id and l.attempt_id = u.attempt_id
-        returning l.task_id, l.attempt_id, l.worker_id, l.claimed_at
+        returning l.task_id, l.attempt_id, l.worker_id, l.claimed_at, u.outputs
     ), history as (
         insert into queue.attempt (task_id, attempt_id, worker_id, started_at, outcome)
         select w.task_id, w.attempt_id, w.worker_id, w.claimed_at, 'succeeded' from won w
     ), done as (
-        update queue.task t set state = 'succeeded', outputs = u.outputs, error = null, finished_at = clock_timestamp()
-        -- by attempt too: one batch may hold a lost attempt at a task and the one that followed it
-        from won w join unnest(p_tasks, p_attempts, p_outputs) u (task_id, attempt_id, outputs) using (task_id, attempt_id)
-        where t.id = w.task_id
+        update queue.task t set state = 'succeeded', outputs = w.outputs, error = null, finished_at = clock_timestamp()
+        from won w where t.id = w.task_id
         returning t.id, t.run_id, t.step, t.limit_key
     )
     select coalesce(array_agg(d.id), '{}'), array_agg(d.run_id), array_agg(d.step),

@@ -1,4 +1,5 @@
-create or replace function queue.open_run(p_run uuid) returns void language plpgsql volatile as $$
+create or replace function queue.open_run(p_run uuid) returns void language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_roots smallint[];
     v_idle smallint[];

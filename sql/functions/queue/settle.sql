@@ -1,28 +1,48 @@
+-- Statements here are planned once, for lookups by key: the planner would rather scan a table that was small when it was
+-- last analysed, or plan anew at every call.
+
 -- both returned nothing once
 drop function if exists queue.release_steps(uuid[], smallint[]);
 drop function if exists queue.settle_steps(uuid[], smallint[]);
 
 create or replace function queue.release_steps(p_runs uuid[], p_steps smallint[]) returns integer
-language plpgsql volatile as $$
+language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    v_runs uuid[];
+    v_steps smallint[];
+begin
+    with opened as (
+        update queue.step s set
+            state = case when s.planned then 'running' else 'expanding' end::queue.step_state,
+            started_at = clock_timestamp()
+        from unnest(p_runs, p_steps) u (run_id, index)
+        where s.run_id = u.run_id and s.index = u.index and s.state = 'waiting'
+        returning s.run_id, s.index
+    )
+    select array_agg(o.run_id order by o.run_id, o.index), array_agg(o.index order by o.run_id, o.index)
+    into v_runs, v_steps from opened o;
+    return case when v_runs is null then 0 else queue.queue_steps(v_runs, v_steps) end;
+end $$;
+comment on function queue.release_steps is 'Opens steps whose needs are met, and queues what they have to do. Returns how many tasks became ready.';
+
+create or replace function queue.queue_steps(p_runs uuid[], p_steps smallint[]) returns integer
+language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_planned integer;
     v_expanding integer;
     v_held bigint[];
 begin
-    -- tasks that were planned when the run started; those of limits, tenants and paused runs go the long way
-    with opened as (
-        update queue.step s set state = 'running', started_at = clock_timestamp()
+    -- Tasks that were planned when the run started; those of limits, tenants and paused runs go the long way. Their rows
+    -- stay as they are: an open step says that its blocked tasks are queued, and an update of each would say no more.
+    with placed as (
+        select t.id, t.index, s.pool, t.run_id, t.step, r.priority,
+               t.limit_key is null and r.tenant is null and not r.is_paused as is_free
         from unnest(p_runs, p_steps) u (run_id, index)
-        where s.run_id = u.run_id and s.index = u.index and s.state = 'waiting' and s.planned
-        returning s.run_id, s.index, s.pool
-    ), queued as (
-        update queue.task t set state = 'queued'
-        from opened o
-        where t.run_id = o.run_id and t.step = o.index and t.state = 'blocked'
-        returning t.id, t.index, o.pool, t.run_id, t.step, t.limit_key
-    ), placed as (
-        select q.*, r.priority, q.limit_key is null and r.tenant is null and not r.is_paused as is_free
-        from queued q join queue.run r on r.id = q.run_id
+        join queue.step s on s.run_id = u.run_id and s.index = u.index and s.planned
+        join queue.run r on r.id = u.run_id
+        join queue.task t on t.run_id = u.run_id and t.step = u.index and t.state = 'blocked'
     ), readied as (
         insert into queue.ready (pool, priority, task_id)
         select p.pool, p.priority, p.id from placed p where p.is_free
@@ -36,14 +56,11 @@ begin
     end if;
 
     -- steps that the scheduler must expand first
-    with opened as (
-        update queue.step s set state = 'expanding', started_at = clock_timestamp()
-        from unnest(p_runs, p_steps) u (run_id, index)
-        where s.run_id = u.run_id and s.index = u.index and s.state = 'waiting' and not s.planned
-        returning s.run_id, s.index
-    ), expansions as (
+    with expansions as (
         insert into queue.task (run_id, step, index, state)
-        select o.run_id, o.index, -1, 'queued' from opened o
+        select s.run_id, s.index, -1, 'queued'
+        from unnest(p_runs, p_steps) u (run_id, index)
+        join queue.step s on s.run_id = u.run_id and s.index = u.index and not s.planned
         returning id, run_id
     )
     insert into queue.ready (pool, priority, task_id)
@@ -53,11 +70,25 @@ begin
     get diagnostics v_expanding = row_count;
     return v_planned + v_expanding;
 end $$;
-comment on function queue.release_steps is
-    'Opens steps whose needs are met: queues their tasks, or the scheduler''s task that expands them. Returns how many.';
+comment on function queue.queue_steps is
+    'Queues the tasks of steps that have just opened, or the scheduler''s task that expands them. Returns how many became ready.';
+
+create or replace function queue.step_end(
+    p_error text, p_sequence boolean, p_total integer, p_failed integer, p_tolerate_ppm integer)
+returns queue.step_state language sql immutable as $$
+    select case
+        when p_error is not null
+            -- the items after the failed one never ran, so that there is no share to tolerate
+            or p_sequence and p_failed > 0
+            or p_failed::bigint * 1000000 > p_total::bigint * p_tolerate_ppm
+            then 'failed'::queue.step_state
+        else 'succeeded'::queue.step_state end
+$$;
+comment on function queue.step_end is 'How a step ends that has no open task.';
 
 create or replace function queue.settle_steps(p_runs uuid[], p_steps smallint[]) returns integer
-language plpgsql volatile as $$
+language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_released integer := 0;
     v_runs uuid[] := p_runs;
@@ -73,24 +104,31 @@ begin
         -- runs first and in order, so that two settlements of one run never cross
         perform 1 from queue.run r where r.id = any (v_runs) order by r.id for no key update;
 
-        with ended as (
+        with ending as (
             update queue.step s set
-                state = case
-                    when s.state in ('upstream_failed', 'skipped', 'cancelled') then s.state
-                    when s.error is not null
-                        -- the items after the failed one never ran, so that there is no share to tolerate
-                        or s.sequence and s.tasks_failed > 0
-                        or s.tasks_failed::bigint * 1000000 > s.tasks_total::bigint * s.tolerate_ppm
-                        then 'failed'::queue.step_state
-                    else 'succeeded'::queue.step_state end,
-                finished_at = coalesce(s.finished_at, clock_timestamp())
+                state = queue.step_end(s.error, s.sequence, s.tasks_total, s.tasks_failed, s.tolerate_ppm),
+                finished_at = clock_timestamp()
             from unnest(v_runs, v_steps) u (run_id, index)
-            where s.run_id = u.run_id and s.index = u.index
+            where s.run_id = u.run_id and s.index = u.index and s.finished_at is null
             returning s.run_id, s.index, s.state, s.dependents
+        ), ended as (
+            select e.* from ending e
+            union all
+            -- those that count_off, a skip, a bar or a cancellation has ended
+            select s.run_id, s.index, s.state, s.dependents
+            from unnest(v_runs, v_steps) u (run_id, index)
+            join queue.step s on s.run_id = u.run_id and s.index = u.index
+            where s.finished_at is not null
         ), counted as (
             update queue.run r set
                 open_steps = r.open_steps - n.ended,
-                failed_steps = r.failed_steps + n.failed
+                failed_steps = r.failed_steps + n.failed,
+                state = case
+                    when r.open_steps > n.ended then r.state
+                    when r.cancelled_at is not null then 'cancelled'
+                    when r.failed_steps + n.failed = 0 then 'succeeded'
+                    else 'failed' end::queue.run_state,
+                finished_at = case when r.open_steps > n.ended then null else clock_timestamp() end
             from (
                 select e.run_id, count(*)::int as ended,
                        (count(*) filter (where e.state in ('failed', 'upstream_failed')))::int as failed
@@ -115,15 +153,20 @@ begin
         ), touched as (
             update queue.step s set
                 unmet = case when j.barred then s.unmet when j.opened then 0 else s.unmet - j.ends end,
-                state = case when j.barred then 'upstream_failed' else s.state end,
-                finished_at = case when j.barred then clock_timestamp() else s.finished_at end
+                state = case
+                    when j.barred then 'upstream_failed'
+                    when not j.opened and s.unmet > j.ends then 'waiting'
+                    when s.planned then 'running'
+                    else 'expanding' end::queue.step_state,
+                started_at = case when not j.barred and (j.opened or s.unmet <= j.ends) then clock_timestamp() end,
+                finished_at = case when j.barred then clock_timestamp() end
             from judged j
             where s.run_id = j.run_id and s.index = j.index and s.state = 'waiting'
-            returning s.run_id, s.index, s.unmet, s.state
+            returning s.run_id, s.index, s.state
         )
         select
-            coalesce(array_agg(t.run_id order by t.run_id, t.index) filter (where t.state = 'waiting' and t.unmet = 0), '{}'),
-            coalesce(array_agg(t.index order by t.run_id, t.index) filter (where t.state = 'waiting' and t.unmet = 0), '{}'),
+            coalesce(array_agg(t.run_id order by t.run_id, t.index) filter (where t.state in ('running', 'expanding')), '{}'),
+            coalesce(array_agg(t.index order by t.run_id, t.index) filter (where t.state in ('running', 'expanding')), '{}'),
             coalesce(array_agg(t.run_id order by t.run_id, t.index) filter (where t.state = 'upstream_failed'), '{}'),
             coalesce(array_agg(t.index order by t.run_id, t.index) filter (where t.state = 'upstream_failed'), '{}'),
             (select coalesce(array_agg(c.id order by c.id) filter (where c.open_steps = 0), '{}') from counted c)
@@ -131,7 +174,7 @@ begin
         from touched t;
 
         if cardinality(v_free_runs) > 0 then
-            v_released := v_released + queue.release_steps(v_free_runs, v_free_steps);
+            v_released := v_released + queue.queue_steps(v_free_runs, v_free_steps);
         end if;
 
         if cardinality(v_barred_runs) > 0 then
@@ -152,14 +195,8 @@ begin
         -- runs that ended, and the tasks of other runs that waited for them
         if cardinality(v_ended) > 0 then
             with finished as (
-                update queue.run r set
-                    state = case
-                        when r.cancelled_at is not null then 'cancelled'
-                        when r.failed_steps = 0 then 'succeeded'
-                        else 'failed' end::queue.run_state,
-                    finished_at = clock_timestamp()
-                where r.id = any (v_ended)
-                returning r.id, r.state, r.outputs, r.parent_task, r.pipeline
+                select r.id, r.state, r.outputs, r.parent_task, r.pipeline from queue.run r
+                where r.id = any (v_ended) and r.parent_task is not null
             ), answered as (
                 update queue.task t set
                     state = case when f.state = 'succeeded' then 'succeeded' else 'failed' end::queue.task_state,
@@ -194,7 +231,8 @@ comment on function queue.tallied_from is
 
 create or replace function queue.count_finished(p_runs uuid[], p_steps smallint[], p_failed boolean[])
 returns table (run_id uuid, step smallint)
-language plpgsql volatile as $$
+language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
     v_runs uuid[];
@@ -225,30 +263,40 @@ comment on function queue.count_finished is
 
 create or replace function queue.count_off(p_runs uuid[], p_steps smallint[], p_ended integer[], p_failed integer[])
 returns table (run_id uuid, step smallint)
-language plpgsql volatile as $$
+language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
     return query
     with finished as (
         select * from unnest(p_runs, p_steps, p_ended, p_failed) u (run_id, step, ended, failed)
     ), locked as (
-        select s.run_id, s.index from queue.step s join finished f on s.run_id = f.run_id and s.index = f.step
+        select s.run_id, s.index, f.failed, s.state as was,
+               -- a sequence stops at its first failure: the items after it never start
+               case when s.sequence and f.failed > 0 then 0 else s.tasks_open - f.ended end as tasks_open
+        from queue.step s join finished f on s.run_id = f.run_id and s.index = f.step
         order by s.run_id, s.index for no key update of s
+    ), judged as (
+        -- a step that was cancelled in the meantime has been settled
+        select l.*, l.tasks_open = 0 and l.was in ('running', 'expanding') as ends from locked l
     ), counted as (
         update queue.step s set
-            tasks_failed = s.tasks_failed + f.failed,
-            -- a sequence stops at its first failure: the items after it never start
-            tasks_open = case when s.sequence and f.failed > 0 then 0 else s.tasks_open - f.ended end
-        from finished f join locked l on l.run_id = f.run_id and l.index = f.step
-        where s.run_id = f.run_id and s.index = f.step
-        returning s.run_id, s.index, s.tasks_open, s.sequence, s.state
+            tasks_failed = s.tasks_failed + j.failed,
+            tasks_open = j.tasks_open,
+            state = case when j.ends
+                then queue.step_end(s.error, s.sequence, s.tasks_total, s.tasks_failed + j.failed, s.tolerate_ppm)
+                else s.state end,
+            finished_at = case when j.ends then clock_timestamp() else s.finished_at end
+        from judged j
+        where s.run_id = j.run_id and s.index = j.index
+        returning s.run_id, s.index, j.tasks_open, s.sequence, j.was, j.ends
     ), expansions as (
         -- the scheduler's task of a sequence waits between items: on with it, or away with it
         update queue.task t set
             state = case when c.tasks_open > 0 then 'queued' else 'cancelled' end::queue.task_state,
             finished_at = case when c.tasks_open > 0 then null else clock_timestamp() end
         from counted c
-        where c.sequence and c.state = 'running'
+        where c.sequence and c.was = 'running'
           and t.run_id = c.run_id and t.step = c.index and t.index = -1 and t.state = 'waiting'
         returning t.id, t.run_id, t.state
     ), requeued as (
@@ -257,11 +305,10 @@ begin
         from expansions e join queue.run r on r.id = e.run_id cross join queue.pool p
         where p.name = '@scheduler' and e.state = 'queued'
     )
-    -- a step that was cancelled in the meantime has been settled
-    select c.run_id, c.index from counted c where c.tasks_open = 0 and c.state in ('running', 'expanding');
+    select c.run_id, c.index from counted c where c.ends;
 end $$;
 comment on function queue.count_off is
-    'Counts ended tasks off their steps, asks for the next item of a sequence, and returns the steps that have no open task left.';
+    'Counts ended tasks off their steps, asks for the next item of a sequence, and ends and returns the steps that have no open task left; the caller settles them.';
 
 create or replace function queue.fold_tallies(p_limit integer) returns integer language plpgsql volatile as $$
 declare

@@ -44,11 +44,14 @@ struct RunRow {
 }
 
 const TASKS: &str = "
-    select t.run_id, t.step, t.index, t.state::text as state, t.attempts, t.crashes, l.attempt_id,
+    select t.run_id, t.step, t.index, t.attempts, t.crashes, l.attempt_id,
+           case when t.state = 'blocked' and s.state = 'running' then 'queued' else t.state::text end as state,
            (select count(*) from queue.ready r where r.task_id = t.id) as ready,
            (select count(*) from queue.delayed d where d.task_id = t.id) as delayed,
            (select count(*) from public.effect e where e.task_id = t.id) as effects
-    from queue.task t left join queue.lease l on l.task_id = t.id";
+    from queue.task t
+    join queue.step s on s.run_id = t.run_id and s.index = t.step
+    left join queue.lease l on l.task_id = t.id";
 const STEPS: &str = "
     select run_id, index, state::text as state, unmet, tasks_total, tasks_open, tasks_failed from queue.step";
 const RUNS: &str = "

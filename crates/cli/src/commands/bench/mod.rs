@@ -1,7 +1,11 @@
 //! `tale bench`: how much this database and this machine carry.
 
+mod engine;
+mod idle;
+mod latency;
 mod queue;
 mod raw;
+mod server;
 mod shape;
 
 use std::process::ExitCode;
@@ -21,6 +25,10 @@ pub struct Bench {
 enum What {
     /// Runs no-op tasks through planner, queue and worker, and the same number through hand-written SQL.
     Queue(queue::Queue),
+    /// Measures how soon a run's first task starts, and how soon a step follows another.
+    Latency(latency::Latency),
+    /// Measures what idle workers cost.
+    Idle(idle::Idle),
 }
 
 impl Bench {
@@ -28,6 +36,8 @@ impl Bench {
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         match &self.what {
             What::Queue(queue) => queue.run(global).await,
+            What::Latency(latency) => latency.run(global).await,
+            What::Idle(idle) => idle.run(global).await,
         }
     }
 }

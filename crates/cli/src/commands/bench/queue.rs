@@ -7,21 +7,18 @@ use std::{
 
 use clap::{Args, value_parser};
 use serde::Serialize;
-use sqlx::{Connection, Executor, PgConnection, PgPool};
-use tale_database::{ClusterOptions, DataDirectory, ScratchDatabase};
-use tale_pipeline::PipelineSpec;
-use tale_primitives::UtcDay;
-use tale_queue::{Priority, Wake, apply_pipeline, read_backlog};
-use tale_scheduler::{Scheduler, SchedulerSettings, Trigger, start};
-use tale_storage::Store;
+use sqlx::{Connection, Executor, PgConnection};
+use tale_database::ScratchDatabase;
+use tale_queue::{apply_pipeline, read_backlog};
+use tale_scheduler::start;
 use tale_tasks::kinds;
-use tale_worker::{Worker, WorkerSettings};
 use tokio::time;
-use tokio_util::sync::CancellationToken;
 
 use super::{
+    engine::{CONNECTIONS, Engine, trigger},
     raw,
-    shape::{POOL, Shape},
+    server::on_a_server,
+    shape::Shape,
 };
 use crate::{arguments::Global, failure::Failure, interrupt, output, progress::Progress};
 
@@ -51,9 +48,6 @@ const LANES: usize = 4;
 const RAW_TASKS_MAX: u64 = 200_000;
 /// Runs that one transaction starts.
 const RUNS_AT_ONCE: usize = 200;
-/// Connections of the measured process.
-const CONNECTIONS: u32 = 16;
-
 #[derive(Serialize)]
 struct Measured {
     shape: Shape,
@@ -76,7 +70,9 @@ impl Queue {
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
         let measured = tokio::select! {
-            measured = self.on_a_server(global) => measured?,
+            measured = on_a_server(global, "tale bench queue", async |server| {
+                self.measure(server.scratch).await
+            }) => measured?,
             () = stop.cancelled() => return Err(interrupt::failure("nothing was measured")),
         };
         output::write(global.output, &measured, |measured| {
@@ -95,36 +91,6 @@ impl Queue {
             table
         })?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    async fn on_a_server(&self, global: &Global) -> Result<Measured, Failure> {
-        if let Some(url) = &global.database_url {
-            return self.in_a_database(url).await;
-        }
-        let temporary = match &global.data_dir {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("tale-bench-").tempdir_in("/var/tmp")?),
-        };
-        let path = match (&global.data_dir, &temporary) {
-            (Some(path), _) => path.clone(),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => return Err(Failure::new("there is no data directory")),
-        };
-        let directory = DataDirectory::open(path)?;
-        let _lock = directory.lock("tale bench queue")?;
-        let cluster = ClusterOptions::default().start(&directory).await?;
-        let measured = self.in_a_database(cluster.url()).await;
-        cluster.stop().await?;
-        measured
-    }
-
-    async fn in_a_database(&self, server_url: &str) -> Result<Measured, Failure> {
-        let scratch = ScratchDatabase::create(server_url, "bench").await?;
-        let measured = self.measure(&scratch).await;
-        let removed = scratch.remove().await;
-        let measured = measured?;
-        removed?;
-        Ok(measured)
     }
 
     async fn measure(&self, scratch: &ScratchDatabase) -> Result<Measured, Failure> {
@@ -154,7 +120,7 @@ impl Queue {
         progress.stage("running");
         let wal_before = wal_position(&mut connection).await?;
         let began_at = read_backlog(&mut connection).await?.now;
-        let engine = Engine::start(&database, self.slots)?;
+        let engine = Engine::start(&database, kinds(), &[self.slots])?;
         let ended_at = loop {
             time::sleep(Duration::from_millis(100)).await;
             let backlog = read_backlog(&mut connection).await?;
@@ -187,68 +153,8 @@ impl Queue {
     }
 }
 
-fn trigger(spec: &PipelineSpec, params: serde_json::Map<String, serde_json::Value>) -> Trigger {
-    Trigger {
-        pipeline: spec.name.to_string(),
-        params,
-        dedup_key: None,
-        logical_date: UtcDay::of(chrono::Utc::now()),
-        fire_time: None,
-        priority: Priority::Normal,
-        started_by: "tale bench queue".to_owned(),
-        reason: None,
-    }
-}
-
 /// How many bytes of WAL the server has written so far.
 async fn wal_position(connection: &mut PgConnection) -> Result<i64, Failure> {
     let position = sqlx::query_scalar("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint");
     Ok(position.fetch_one(connection).await?)
-}
-
-/// The product's own scheduler and worker.
-struct Engine {
-    stop: CancellationToken,
-    scheduler: tokio::task::JoinHandle<()>,
-    worker: tokio::task::JoinHandle<Result<(), tale_worker::WorkerError>>,
-    _objects: tempfile::TempDir,
-}
-
-impl Engine {
-    fn start(database: &PgPool, slots: u32) -> Result<Self, Failure> {
-        let objects = tempfile::tempdir()?;
-        let url = url::Url::from_directory_path(objects.path())
-            .map_err(|()| Failure::new("the temporary directory is not absolute"))?;
-        let stop = CancellationToken::new();
-        let wake = Wake::start(database.clone());
-        let scheduler = Scheduler {
-            database: database.clone(),
-            settings: SchedulerSettings::default(),
-            wake: wake.clone(),
-        };
-        let worker = Worker {
-            database: database.clone(),
-            store: Store::open(url.as_str())?,
-            kinds: kinds(),
-            settings: WorkerSettings::new(POOL, slots),
-            wake,
-        };
-        Ok(Self {
-            scheduler: tokio::spawn(scheduler.run(stop.clone())),
-            worker: tokio::spawn(worker.run(stop.clone())),
-            stop,
-            _objects: objects,
-        })
-    }
-
-    async fn stop(self) -> Result<(), Failure> {
-        self.stop.cancel();
-        let ended = self.worker.await;
-        let _ = self.scheduler.await;
-        match ended {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::of(&error)),
-            Err(error) => Err(Failure::new(format!("the worker stopped: {error}"))),
-        }
-    }
 }
