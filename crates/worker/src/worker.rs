@@ -1,6 +1,7 @@
 //! One worker process: its loops, and how it stops.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -146,13 +147,13 @@ impl Worker {
             intake: intake.clone(),
         };
         let acknowledging = tokio::spawn(acknowledger.run(outcomes));
-        let attempts = RunAttempt {
+        let attempts = RunAttempt(Arc::new(Surroundings {
             kinds: self.kinds.clone(),
             store: self.store.clone(),
             database: self.database.clone(),
             logs: log_sender,
             secrets: self.settings.secrets.clone(),
-        };
+        }));
         let source = ClaimedTasks {
             backlog: intake.backlog.clone(),
             pace: intake.pace.clone(),
@@ -285,9 +286,12 @@ async fn end_within(at_most: Duration, mut work: JoinHandle<()>) {
     }
 }
 
-/// The innermost service: one call runs one attempt.
+/// The innermost service: one call runs one attempt. The runtime clones it for each.
 #[derive(Clone)]
-struct RunAttempt {
+struct RunAttempt(Arc<Surroundings>);
+
+/// What all attempts of a worker share.
+struct Surroundings {
     kinds: KindRegistry,
     store: Store,
     database: PgPool,
@@ -305,12 +309,12 @@ impl Service<Task<Assignment>> for RunAttempt {
     }
 
     fn call(&mut self, task: Task<Assignment>) -> Self::Future {
-        let this = self.clone();
-        async move { this.attempt(&task.args).await.map_err(BoxDynError::from) }.boxed()
+        let surroundings = self.0.clone();
+        async move { surroundings.attempt(&task.args).await.map_err(BoxDynError::from) }.boxed()
     }
 }
 
-impl RunAttempt {
+impl Surroundings {
     async fn attempt(&self, assignment: &Assignment) -> Result<Completion<Value>, TaskError> {
         let claimed = &assignment.claimed;
         let Some(kind) = self.kinds.find(&claimed.kind) else {
