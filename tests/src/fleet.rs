@@ -111,13 +111,18 @@ impl<'a> Fleet<'a> {
     pub fn last_words(&self) -> String {
         let mut words = String::new();
         for member in &self.members {
-            let text = fs::read(self.logs().join(&member.name)).unwrap_or_default();
-            let text = String::from_utf8_lossy(&text);
+            let text = self.log(&member.name);
             let lines: Vec<&str> = text.lines().collect();
             let last = lines[lines.len().saturating_sub(12)..].join("\n  ");
             words.push_str(&format!("{}:\n  {last}\n", member.name));
         }
         words
+    }
+
+    /// Everything that a process has said.
+    pub fn log(&self, member: &str) -> String {
+        let text = fs::read(self.logs().join(member)).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     fn logs(&self) -> PathBuf {

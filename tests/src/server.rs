@@ -1,6 +1,9 @@
 //! A PostgreSQL server that a test kills and freezes.
 
 use std::{
+    error::Error,
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -25,9 +28,19 @@ impl Server {
     ///
     /// # Errors
     /// Where PostgreSQL is not there, or does not start.
-    pub fn start() -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn start() -> Result<Self, Box<dyn Error>> {
+        // open to the user that the server runs as where this is root, so that its files lie inside and go with it
+        let open = Permissions::from_mode(0o755);
+        let directory = tempfile::Builder::new().prefix("tale-test-").permissions(open).tempdir()?;
+        Self::start_in(directory)
+    }
+
+    /// Starts one with its data in this directory, which anybody may enter.
+    ///
+    /// # Errors
+    /// Where PostgreSQL is not there, or does not start.
+    pub fn start_in(directory: TempDir) -> Result<Self, Box<dyn Error>> {
         let runtime = Runtime::new()?;
-        let directory = tale_testkit::tempdir();
         let place = DataDirectory::open(directory.path().join("server"))?;
         let cluster = runtime.block_on(EmbeddedCluster::start(&place))?;
         let data = runtime.block_on(async {
@@ -51,6 +64,11 @@ impl Server {
     /// Runs what talks to it.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
+    }
+
+    /// Lets something go on beside the test.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
     }
 
     /// Connects, waiting for a server that recovers from a crash.
@@ -81,12 +99,14 @@ impl Server {
         self.runtime.block_on(self.cluster.restart())
     }
 
-    /// Starts it again after it has ended by itself.
+    /// Starts it again where it has ended by itself.
     ///
     /// # Errors
     /// Where it does not start.
-    pub fn restart(&mut self) -> Result<(), DatabaseError> {
-        self.thaw(true);
+    pub fn revive(&mut self) -> Result<(), DatabaseError> {
+        if self.cluster.is_running() {
+            return Ok(());
+        }
         self.runtime.block_on(self.cluster.restart())
     }
 

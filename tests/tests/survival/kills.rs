@@ -10,7 +10,7 @@ use tale_primitives::Seed;
 use tale_testkit::{announce_on_panic, seeds};
 use tale_tests::{Fleet, Home, Server};
 
-use crate::weather::{LEASE, audit, calm_down, man, prepare, texts};
+use crate::weather::{LEASE, audit, calm_down, man, prepare, texts, until_ready};
 
 const SCHEDULERS: usize = 2;
 const WORKERS: usize = 3;
@@ -63,11 +63,7 @@ fn storm(rng: &mut impl Rng, blows: usize) {
     let mut fleet = Fleet::new(&home);
     man(&mut fleet, &home, SCHEDULERS, WORKERS);
     let began = Instant::now();
-    fleet.tend();
-    while !has_schema(&server) {
-        assert!(began.elapsed() < Duration::from_secs(60), "no scheduler starts");
-        thread::sleep(Duration::from_millis(50));
-    }
+    until_ready(&server, &mut fleet);
     prepare(&server);
     let mut struck = Vec::new();
     while struck.len() < blows {
@@ -109,10 +105,4 @@ fn storm(rng: &mut impl Rng, blows: usize) {
     );
     assert_eq!(fleet.stop(), Vec::<String>::new(), "everybody ends well");
     assert_eq!(home.processes(), Vec::<String>::new(), "nothing stays behind");
-}
-
-fn has_schema(server: &Server) -> bool {
-    let mut connection = server.connect().unwrap();
-    let found = "select count(*)::text from pg_tables where schemaname = 'schedule' and tablename = 'fire'";
-    texts(server, &mut connection, found) == ["1"]
 }

@@ -3,5 +3,9 @@
 // Helpers of tests fail like tests.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod clock;
+mod disk;
 mod kills;
+mod poison;
 mod weather;
+mod wire;
