@@ -46,6 +46,8 @@ pub struct ClaimedTask {
     pub arguments: Value,
     /// Which attempt this is, from 1, crashes included.
     pub attempt_number: u32,
+    /// How many workers were lost while they held it.
+    pub crashes: u32,
     /// How many failed attempts the step allows.
     pub attempts_max: u32,
     /// How long the attempt may take.
@@ -235,6 +237,7 @@ impl From<ClaimedRow> for ClaimedTask {
             index: row.index,
             arguments: row.arguments.unwrap_or(Value::Null),
             attempt_number: (row.attempts + row.crashes + 1) as u32,
+            crashes: row.crashes as u32,
             attempts_max: row.attempts_max as u32,
             timeout: row.timeout_ms.map(|ms| Duration::from_millis(ms as u64)),
         }

@@ -151,7 +151,7 @@ impl Acknowledger {
         let Answer { refused, released, claimed } = acknowledgement.send(connection, &self.intake).await?;
         let late = self.intake.accept(claimed);
         if !late.is_empty() {
-            // the worker has stopped in the meantime; where this fails, the leases end with it
+            // the worker has stopped in the meantime, or a task must run alone; where this fails, the leases end with it
             let handed_back = release(connection, &late).await;
             self.held.remove(late);
             handed_back?;

@@ -22,7 +22,7 @@ pub(crate) struct Intake {
 impl Intake {
     /// How many tasks the worker could hold beside what it has, once `leaving` of them are gone.
     pub fn room(&self, leaving: usize) -> usize {
-        if self.stop.is_cancelled() {
+        if self.stop.is_cancelled() || self.backlog.is_isolating() {
             return 0;
         }
         self.pace.holdings().saturating_sub(self.held.count().saturating_sub(leaving))
@@ -49,7 +49,7 @@ impl Intake {
         }
     }
 
-    /// Takes in what was claimed; returns the leases of what can no longer start, which are to be handed back.
+    /// Takes in what was claimed; returns the leases of what cannot start here, which are to be handed back.
     #[must_use]
     pub fn accept(&self, claimed: Vec<ClaimedTask>) -> Vec<Lease> {
         if claimed.is_empty() {

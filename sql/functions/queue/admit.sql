@@ -4,26 +4,33 @@ create or replace function queue.enter(p_tasks bigint[]) returns integer languag
 set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     v_entered integer;
+    v_shared bigint[];
     v_share record;
     v_head bigint;
     v_from bigint;
 begin
-    insert into queue.parked (task_id)
-    select t.id from queue.task t join queue.run r on r.id = t.run_id
-    where t.id = any (p_tasks) and r.is_paused
-    on conflict do nothing;
-
-    insert into queue.ready (pool, priority, task_id)
-    select q.pool, q.priority, q.task_id
-    from queue.queue_place(p_tasks) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
-    where not r.is_paused and r.tenant is null
-    order by q.task_id;
-    get diagnostics v_entered = row_count;
+    -- one statement, so that a pause or its end in between cannot put a task in two places, or in none
+    with placed as materialized (
+        select q.pool, q.priority, q.task_id, r.is_paused, r.tenant
+        from queue.queue_place(p_tasks) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
+    ), held as (
+        insert into queue.parked (task_id) select p.task_id from placed p where p.is_paused on conflict do nothing
+    ), readied as (
+        insert into queue.ready (pool, priority, task_id)
+        select p.pool, p.priority, p.task_id from placed p
+        where not p.is_paused and p.tenant is null order by p.task_id
+        returning task_id
+    )
+    select (select count(*) from readied),
+           array_agg(p.task_id) filter (where not p.is_paused and p.tenant is not null)
+    into v_entered, v_shared from placed p;
+    if v_shared is null then
+        return v_entered;
+    end if;
 
     for v_share in
         select q.pool, q.priority, r.tenant, array_agg(q.task_id order by q.task_id) as tasks
-        from queue.queue_place(p_tasks) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
-        where not r.is_paused and r.tenant is not null
+        from queue.queue_place(v_shared) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
         group by q.pool, q.priority, r.tenant order by q.pool, q.priority, r.tenant
     loop
         -- a tenant's first task goes level with the oldest that wait, the others one behind another

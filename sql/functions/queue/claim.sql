@@ -54,6 +54,10 @@ begin
     if v_pool.leases_max is not null then
         -- claims of a limited pool follow one another, so that together they stay below the limit
         perform 1 from queue.pool p where p.id = p_pool for no key update;
+        -- leases of a worker that was given up for dead would not count
+        if not exists (select 1 from queue.worker w where w.id = p_worker) then
+            return;
+        end if;
         v_left := least(v_left, v_pool.leases_max - (
             select count(*)::int from queue.lease l join queue.worker w on w.id = l.worker_id where w.pool = p_pool));
         if v_left <= 0 then

@@ -42,7 +42,8 @@ begin
         end if;
         update queue.run r set state = 'running' where r.id = v_run and r.state = 'queued';
         if found then
-            perform queue.open_run(v_run);
+            -- of one that was told to stop, the sweep opens what there is to open
+            perform queue.open_run(r.id) from queue.run r where r.id = v_run and r.cancelled_at is null;
             v_started := v_started + 1;
         end if;
     end loop;
@@ -74,7 +75,18 @@ comment on function queue.pause_run is 'Holds a run back; park_paused takes what
 create or replace function queue.park_paused() returns integer language plpgsql volatile as $$
 declare
     v_parked integer;
+    v_left bigint[];
 begin
+    -- parked by a transaction that had not yet seen its run go on
+    with left_over as (
+        delete from queue.parked k using queue.task t, queue.run r
+        where t.id = k.task_id and r.id = t.run_id and not r.is_paused
+        returning k.task_id
+    )
+    select array_agg(l.task_id order by l.task_id) into v_left from left_over l;
+    if v_left is not null then
+        perform queue.enter(v_left);
+    end if;
     if not exists (select 1 from queue.run r where r.is_paused) then
         return 0;
     end if;
@@ -90,7 +102,8 @@ begin
     get diagnostics v_parked = row_count;
     return v_parked;
 end $$;
-comment on function queue.park_paused is 'Takes ready tasks of paused runs out of the queue; a reconciler.';
+comment on function queue.park_paused is
+    'Takes ready tasks of paused runs out of the queue, and puts back what was parked as its run went on; a reconciler.';
 
 create or replace function queue.resume_run(p_run uuid) returns boolean language plpgsql volatile as $$
 declare
@@ -138,6 +151,7 @@ begin
         union
         select k.id from tree p
         join queue.task t on t.run_id = p.run_id and t.state in ('waiting', 'cancelled')
+        join queue.step s on s.run_id = t.run_id and s.index = t.step and not s.is_finally
         join queue.run k on k.parent_task = t.id
         where k.finished_at is null
     ), marked as (
@@ -237,6 +251,7 @@ begin
     select coalesce(array_agg(a.id), '{}'), array_agg(a.run_id), array_agg(a.step)
     into v_tasks, v_runs, v_steps from answered a;
     if v_runs is not null then
+        perform queue.leave(v_tasks);
         select array_agg(c.run_id), array_agg(c.step) into v_runs, v_steps
         from queue.count_finished(v_runs, v_steps, array_fill(p_decision = 'rejected', array[cardinality(v_tasks)])) c;
         if v_runs is not null then

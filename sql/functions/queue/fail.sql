@@ -19,8 +19,12 @@ begin
                     else random() * least(s.backoff_cap_ms, s.backoff_base_ms * power(2, least(t.attempts, 40))) end as delay_ms
         from won w
         -- by attempt too: one batch may hold a lost attempt at a task and the one that followed it
-        join unnest(p_tasks, p_attempts, p_errors, p_final, p_retry_after_ms)
-            u (task_id, attempt_id, error, final, retry_after_ms) using (task_id, attempt_id)
+        join (
+            -- a message may have come twice
+            select distinct on (d.task_id, d.attempt_id) d.*
+            from unnest(p_tasks, p_attempts, p_errors, p_final, p_retry_after_ms)
+                d (task_id, attempt_id, error, final, retry_after_ms)
+        ) u using (task_id, attempt_id)
         join queue.task t on t.id = w.task_id
         join queue.step s on s.run_id = t.run_id and s.index = t.step
     ), history as (

@@ -4,8 +4,8 @@ declare
     v_first smallint[];
     v_whole smallint[];
     v_partly smallint[];
-    v_tasks bigint[];
-    v_opened smallint[];
+    v_pipeline text;
+    v_goes_on boolean;
 begin
     perform 1 from queue.run r where r.id = p_run and r.finished_at is not null for update;
     if not found then
@@ -44,20 +44,20 @@ begin
     update queue.task t set
         state = 'blocked', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null
     where t.run_id = p_run and t.step = any (v_whole);
-    with again as (
-        update queue.task t set state = 'queued', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null
-        where t.run_id = p_run and t.step = any (v_partly) and t.state in ('failed', 'cancelled') and t.index >= 0
-        returning t.id
-    )
-    select coalesce(array_agg(a.id order by a.id), '{}') into v_tasks from again a;
+    update queue.task t set state = 'queued', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null
+    where t.run_id = p_run and t.step = any (v_partly) and t.state in ('failed', 'cancelled') and t.index >= 0;
+    -- ends that nobody has counted yet were those of the tasks as they stood before
+    delete from queue.tally y where y.run_id = p_run;
 
     update queue.step s set
         state = 'waiting', error = null, started_at = null, finished_at = null, tasks_failed = 0,
         tasks_total = case when s.planned then s.tasks_total else 0 end,
         tasks_open = case when s.planned then s.tasks_total else 0 end,
-        unmet = (select count(*) from queue.step n
-                 where n.run_id = p_run and s.index = any (n.dependents)
-                   and (n.index = any (v_whole) or n.index = any (v_partly)))
+        unmet = (select case when s.join_rule = 'any_success' and count(*) filter (where not n.again and n.is_good) > 0
+                             then 0 else count(*) filter (where n.again) end
+                 from (select n.index = any (v_whole) or n.index = any (v_partly) as again,
+                              n.state in ('succeeded', 'skipped') as is_good
+                       from queue.step n where n.run_id = p_run and s.index = any (n.dependents)) n)
     where s.run_id = p_run and s.index = any (v_whole);
     update queue.step s set
         state = 'running', finished_at = null, tasks_failed = 0,
@@ -70,18 +70,10 @@ begin
         state = 'running', finished_at = null, cancelled_at = null, outputs = null, failed_steps = 0,
         open_steps = cardinality(v_whole) + cardinality(v_partly)
     where r.id = p_run;
-    if v_tasks <> '{}' then
-        perform queue.admit(v_tasks);
-    end if;
-    select array_agg(s.index) into v_opened from queue.step s
-    where s.run_id = p_run and s.index = any (v_whole) and s.unmet = 0;
-    if v_opened is not null then
-        perform queue.release_steps(array_fill(p_run, array[cardinality(v_opened)]), v_opened);
-        select array_agg(s.index) into v_opened from queue.step s
-        where s.run_id = p_run and s.index = any (v_opened) and s.planned and s.tasks_open = 0;
-        if v_opened is not null then
-            perform queue.settle_steps(array_fill(p_run, array[cardinality(v_opened)]), v_opened);
-        end if;
+    -- it may have to wait for its pipeline again; a sub-run goes on where its parent does
+    select r.pipeline, r.parent_task is not null into v_pipeline, v_goes_on from queue.run r where r.id = p_run;
+    if v_goes_on or queue.take_place(p_run, v_pipeline) then
+        perform queue.open_run(p_run);
     end if;
     return cardinality(v_whole) + cardinality(v_partly);
 end $$;

@@ -98,6 +98,7 @@ declare
     v_barred_runs uuid[];
     v_barred_steps smallint[];
     v_ended uuid[];
+    v_limited bigint[];
 begin
     -- each turn: steps that have no open task end; what they free is released; what they bar ends in the next turn
     while cardinality(v_runs) > 0 loop
@@ -207,14 +208,26 @@ begin
                     finished_at = clock_timestamp()
                 from finished f
                 where t.id = f.parent_task and t.state = 'waiting'
-                returning t.run_id, t.step, t.state
+                returning t.id, t.run_id, t.step, t.state, t.limit_key
+            ), counted as (
+                select c.run_id, c.step
+                from queue.count_finished(
+                    (select coalesce(array_agg(a.run_id), '{}') from answered a),
+                    (select coalesce(array_agg(a.step), '{}') from answered a),
+                    (select coalesce(array_agg(a.state = 'failed'), '{}') from answered a)) c
             )
-            select v_runs || coalesce(array_agg(c.run_id), '{}'), v_steps || coalesce(array_agg(c.step), '{}')
-            into v_runs, v_steps
-            from queue.count_finished(
-                (select coalesce(array_agg(a.run_id), '{}') from answered a),
-                (select coalesce(array_agg(a.step), '{}') from answered a),
-                (select coalesce(array_agg(a.state = 'failed'), '{}') from answered a)) c;
+            select v_runs || coalesce((select array_agg(c.run_id) from counted c), '{}'),
+                   v_steps || coalesce((select array_agg(c.step) from counted c), '{}'),
+                   (select array_agg(a.id) from answered a where a.limit_key is not null)
+            into v_runs, v_steps, v_limited;
+            if v_limited is not null then
+                -- a gate is locked before a run is, so that this one only knocks
+                with gone as (
+                    delete from queue.admitted d where d.task_id = any (v_limited) returning d.key
+                )
+                insert into queue.knock (key) select distinct g.key from gone g;
+                v_released := v_released + 1;
+            end if;
             perform queue.give_place(v_ended);
         end if;
     end loop;

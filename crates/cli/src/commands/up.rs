@@ -67,8 +67,14 @@ impl Up {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(WATCH) => {
-                    if installation.revive().await? {
-                        eprintln!("the database had died and was started again");
+                    match installation.revive().await {
+                        Ok(false) => {}
+                        Ok(true) => eprintln!("the database had died and was started again"),
+                        // a full disk, for one, does not stay full
+                        Err(failure) => {
+                            let _ = failure.report();
+                            eprintln!("the database has died and cannot be started yet: trying again");
+                        }
                     }
                 }
             }

@@ -167,3 +167,39 @@ async fn many_limited_tasks_that_end_at_once_do_not_wait_for_each_other_and_thei
     assert!(!answer_knocks(&mut worker.connection).await.unwrap());
     assert_eq!(worker.claim(200).await.len(), 100);
 }
+
+/// Works off a run in batches of 25; returns how many transactions that took and how many rows they wrote.
+async fn cost_of(step: NewStep) -> (u32, i64) {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let mut transaction = sqlx::Connection::begin(&mut worker.connection).await.unwrap();
+    start_run(&mut transaction, &bench.run_of(vec![step])).await.unwrap();
+    let mut transactions = 1;
+    loop {
+        let claimed = worker.claimer.claim(&mut transaction, 25).await.unwrap();
+        transactions += 2;
+        if claimed.is_empty() {
+            break;
+        }
+        let successes: Vec<_> = claimed.iter().map(|task| success(task.lease)).collect();
+        complete(&mut transaction, &successes).await.unwrap();
+    }
+    // all of it is one transaction here, because the server counts exactly what the current one has written
+    let written = sqlx::query_scalar(
+        "select sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint from pg_stat_xact_user_tables
+         where schemaname = 'queue'",
+    );
+    (transactions, written.fetch_one(&mut *transaction).await.unwrap())
+}
+
+#[tokio::test]
+async fn pain_9_a_limit_costs_no_transaction_and_half_as_many_rows_again() {
+    let (transactions, rows) = cost_of(step("free", 0, &[], 400)).await;
+    for keys in [1, 8] {
+        let (limited_transactions, limited_rows) = cost_of(limited(400, keys, at_a_time(50))).await;
+        assert_eq!(limited_transactions, transactions, "{keys} keys");
+        let ratio = limited_rows as f64 / rows as f64;
+        println!("{keys} keys: {limited_rows} rows instead of {rows}, {ratio:.2} times");
+        assert!(ratio <= 1.5, "{limited_rows} rows instead of {rows}");
+    }
+}

@@ -4,11 +4,10 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tale_primitives::{RunId, TaskId, WorkerId};
 use tale_queue::{
-    Claimer, Failure, Lease, NewRun, NewWorker, Parent, Priority, QueueError, Success, complete, fail,
-    register_worker,
+    Claimer, Failure, Lease, NewRun, NewWorker, Parent, QueueError, Success, complete, fail, register_worker,
 };
 
-use crate::plan::RunPlan;
+use crate::plan::{PIPELINES, RunPlan};
 
 /// A worker or a scheduler: one after another sits in the same seat, each under an id of its own.
 pub struct Seat {
@@ -63,19 +62,19 @@ async fn newcomer(connection: &mut PgConnection, pool: &str) -> (WorkerId, Claim
     (id, Claimer::open(connection, id, pool).await.unwrap())
 }
 
-pub fn new_run(plan: &RunPlan, version_id: i64, parent: Option<Lease>) -> NewRun {
+pub fn new_run(plan: &RunPlan, versions: &[i64], parent: Option<Lease>) -> NewRun {
     NewRun {
         id: RunId::generate(),
-        version_id,
-        pipeline: "simulated".to_owned(),
+        version_id: versions[plan.pipeline],
+        pipeline: PIPELINES[plan.pipeline].0.to_owned(),
         params: json!({}),
         dedup_key: None,
         logical_date: "2026-11-23".parse().unwrap(),
         fire_time: None,
-        priority: Priority::Normal,
+        priority: plan.priority,
         trigger: "the simulator".to_owned(),
         reason: None,
-        tenant: None,
+        tenant: plan.tenant.map(str::to_owned),
         parent: parent.map(|lease| Parent { task: lease.task, attempt: lease.attempt }),
         steps: plan.steps.iter().enumerate().map(|(index, step)| step.to_new_step(index)).collect(),
     }

@@ -4,18 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tale_primitives::{Digest, TaskId, WorkerId};
 use tale_queue::{
-    ClaimedTask, Failure, Lease, NewTask, SCHEDULER_POOL, apply_pipeline, beat, expand_step, fail_expansion,
-    fold_tallies, promote_due, reap, release, start_run,
+    ClaimedTask, Decision as Verdict, Failure, Lease, NewTask, Question, SCHEDULER_POOL, answer_knocks,
+    apply_pipeline, await_approval, beat, expand_step, fail_expansion, fold_tallies, park_paused,
+    promote_due, reap, release, set_pipeline_limit, start_run,
 };
 use tale_testkit::TestDatabase;
 
 use crate::{
     auditor::{Auditor, CRASHES_MAX, Key},
-    plan::{RunPlan, Shape},
+    plan::{PIPELINES, RunPlan, Shape},
     seat::{Answer, Decision, Ending, Seat, leases_of, new_run, perform},
 };
 
@@ -24,6 +25,20 @@ const LEASE: Duration = Duration::from_secs(60);
 const TURNS_MAX: usize = 5000;
 const WORKERS: usize = 3;
 
+/// Makes a database as if nothing had happened in it, which is much faster than making another.
+const FORGET: &str = "
+    do $$
+    begin
+        execute (select 'truncate ' || string_agg(format('queue.%I', t.tablename), ', ') || ' cascade'
+                 from pg_tables t where t.schemaname = 'queue' and t.tablename <> 'pool');
+        update queue.pool set is_paused = false, leases_max = null;
+        create table if not exists public.effect (task_id bigint);
+        truncate public.effect;
+        create or replace function queue.tallied_from() returns integer language sql immutable as 'select 256';
+    end $$";
+const TALLY_FROM_TWO: &str =
+    "create or replace function queue.tallied_from() returns integer language sql immutable as 'select 2'";
+
 /// What sets one seed apart from another.
 #[derive(Clone, Copy)]
 pub struct Conditions {
@@ -31,58 +46,62 @@ pub struct Conditions {
     pub is_concurrent: bool,
     /// Whether fan-outs of two tasks count as large, so that they are counted by tallies.
     pub is_tallying: bool,
+    /// Whether people pause, stop, limit and retry things.
+    pub is_operated: bool,
 }
 
 pub struct World {
-    rng: ChaCha8Rng,
+    pub rng: ChaCha8Rng,
     conditions: Conditions,
-    database: TestDatabase,
-    observer: PgConnection,
-    version_id: i64,
+    pub observer: PgConnection,
+    versions: Vec<i64>,
     workers: Vec<Seat>,
     schedulers: Vec<Seat>,
     /// What the dead held: zombies wake up with it.
     graves: Vec<Vec<Lease>>,
     /// The dead that the reaper has not found yet.
     unreaped: Vec<WorkerId>,
-    auditor: Auditor,
+    pub auditor: Auditor,
 }
 
 impl World {
-    pub async fn set_up(rng: ChaCha8Rng, conditions: Conditions) -> Self {
-        let database = TestDatabase::create().await;
+    /// A world in a database that may have seen others, which nobody remembers.
+    pub async fn set_up(rng: ChaCha8Rng, conditions: Conditions, database: &TestDatabase) -> Self {
         let mut observer = database.connection().await;
-        sqlx::query("create table public.effect (task_id bigint)").execute(&mut observer).await.unwrap();
-        let applied = apply_pipeline(&mut observer, "simulated", Digest::of("simulated"), &json!({})).await;
+        sqlx::raw_sql(FORGET).execute(&mut observer).await.unwrap();
+        let mut versions = Vec::new();
+        for (name, runs_max) in PIPELINES {
+            let applied = apply_pipeline(&mut observer, name, Digest::of(name), &json!({})).await.unwrap();
+            set_pipeline_limit(&mut observer, name, runs_max).await.unwrap();
+            versions.push(applied.version_id);
+        }
         if conditions.is_tallying {
-            let two = "create or replace function queue.tallied_from() returns integer language sql immutable as 'select 2'";
-            sqlx::query(two).execute(&mut observer).await.unwrap();
+            sqlx::raw_sql(TALLY_FROM_TWO).execute(&mut observer).await.unwrap();
         }
         let mut world = Self {
             rng,
             conditions,
             observer,
-            version_id: applied.unwrap().version_id,
+            versions,
             workers: vec![],
             schedulers: vec![],
             graves: vec![],
             unreaped: vec![],
-            auditor: Auditor::default(),
-            database,
+            auditor: Auditor::new(),
         };
         for _ in 0..WORKERS {
-            let seat = Seat::take(world.database.connection().await, "cpu").await;
+            let seat = Seat::take(database.connection().await, "cpu").await;
             world.workers.push(seat);
         }
         for _ in 0..2 {
-            let seat = Seat::take(world.database.connection().await, SCHEDULER_POOL).await;
+            let seat = Seat::take(database.connection().await, SCHEDULER_POOL).await;
             world.schedulers.push(seat);
         }
         world
     }
 
     pub async fn start(&mut self, plan: &RunPlan) {
-        let run = new_run(plan, self.version_id, None);
+        let run = new_run(plan, &self.versions, None);
         let mut transaction = self.observer.begin().await.unwrap();
         start_run(&mut transaction, &run).await.unwrap().expect("it has no parent to lose");
         transaction.commit().await.unwrap();
@@ -94,7 +113,7 @@ impl World {
     pub async fn step(&mut self) {
         let worker = self.rng.random_range(0..WORKERS);
         let scheduler = self.rng.random_range(0..self.schedulers.len());
-        match self.rng.random_range(0..100) {
+        match self.rng.random_range(0..if self.conditions.is_operated { 130 } else { 100 }) {
             0..24 => self.claim(worker).await,
             24..54 if self.conditions.is_concurrent => self.work_together().await,
             24..54 => self.work(worker).await,
@@ -106,8 +125,10 @@ impl World {
             76..80 => self.beat(false, worker).await,
             80..83 => self.beat(true, scheduler).await,
             83..87 => self.promote().await,
-            _ => self.schedule(scheduler, true).await,
+            87..100 => self.schedule(scheduler, true).await,
+            _ => self.operate().await,
         }
+        self.auditor.is_up_to_date = false;
         // the model counts at once; tallies that nobody has folded yet may wait while other things happen
         if !self.conditions.is_tallying || self.rng.random_bool(0.5) {
             self.verify().await;
@@ -117,10 +138,12 @@ impl World {
     /// No more faults: everything that can still be done is done, and nothing may be left over.
     pub async fn finish(&mut self) {
         for _ in 0..TURNS_MAX {
-            if self.auditor.runs.iter().all(|run| run.state != "running") {
+            if self.auditor.runs.iter().all(|run| run.has_ended()) {
                 self.auditor.verify_end();
                 return self.verify().await;
             }
+            self.let_go().await;
+            self.auditor.is_up_to_date = false;
             self.reap().await;
             self.promote().await;
             for worker in 0..WORKERS {
@@ -138,8 +161,11 @@ impl World {
         panic!("the runs do not end: {:#?}", self.auditor.tasks);
     }
 
-    async fn verify(&mut self) {
+    /// Compares everything, once the reconcilers that are always about have done their part.
+    pub async fn verify(&mut self) {
         while fold_tallies(&mut self.observer, 3).await.unwrap() {}
+        while answer_knocks(&mut self.observer).await.unwrap() {}
+        park_paused(&mut self.observer).await.unwrap();
         self.auditor.verify(&mut self.observer).await;
     }
 
@@ -159,6 +185,7 @@ impl World {
     async fn claim_as(&mut self, worker: usize, count: u32, forgets: bool) {
         let seat = &mut self.workers[worker];
         let claimed = seat.claimer.claim(&mut seat.connection, count).await.unwrap();
+        self.auditor.claims(false, count as usize, &claimed);
         for task in &claimed {
             self.auditor.claimed(seat.worker, task);
             if !forgets {
@@ -184,12 +211,14 @@ impl World {
         }
         for lease in &self.workers[worker].held {
             if all || self.rng.random_bool(0.75) {
-                let key = self.auditor.keys[&lease.task];
-                let fails = self.auditor.tasks[&key].attempts < self.auditor.fate(key).failures;
-                if fails {
-                    decision.failures.push(self.failure(*lease))
-                } else {
-                    decision.successes.push(*lease)
+                // a message may come twice
+                let times = if !all && self.rng.random_bool(0.05) { 2 } else { 1 };
+                for _ in 0..times {
+                    if self.auditor.fails_next(self.auditor.keys[&lease.task]) {
+                        decision.failures.push(self.failure(*lease))
+                    } else {
+                        decision.successes.push(*lease)
+                    }
                 }
             }
         }
@@ -259,7 +288,7 @@ impl World {
         let grave = self.rng.random_range(0..self.graves.len());
         for lease in self.graves.swap_remove(grave) {
             let key = self.auditor.keys[&lease.task];
-            if key.2 < 0 || self.auditor.plan(key).shape == Shape::SubRuns {
+            if self.auditor.is_schedulers(key) {
                 let held = self.auditor.holds(lease);
                 let task = Known { key, lease };
                 assert_eq!(self.conclude(None, task).await, held, "{key:?}");
@@ -267,9 +296,8 @@ impl World {
                 let released = release(&mut self.observer, &[lease]).await.unwrap();
                 self.auditor.released(&[lease], released);
             } else {
-                let fails = self.auditor.tasks[&key].attempts < self.auditor.fate(key).failures;
                 let mut decision = Decision::default();
-                if fails {
+                if self.auditor.fails_next(key) {
                     decision.failures.push(self.failure(lease))
                 } else {
                     decision.successes.push(lease)
@@ -311,6 +339,7 @@ impl World {
     async fn schedule(&mut self, scheduler: usize, with_faults: bool) {
         let seat = &mut self.schedulers[scheduler];
         let claimed: Vec<ClaimedTask> = seat.claimer.claim(&mut seat.connection, 3).await.unwrap();
+        self.auditor.claims(true, 3, &claimed);
         for task in &claimed {
             let key = self.auditor.claimed(seat.worker, task);
             debug_assert_eq!(self.auditor.keys[&task.lease.task], key);
@@ -338,9 +367,17 @@ impl World {
             None => &mut self.observer,
         };
         let step = self.auditor.plan(key).clone();
+        if key.2 >= 0 && step.shape == Shape::Questions {
+            let question = Question { prompt: None, timeout_ms: None, on_timeout: Verdict::Rejected };
+            let won = await_approval(connection, lease, &question).await.unwrap();
+            if won {
+                self.auditor.asked(key);
+            }
+            return won;
+        }
         if key.2 >= 0 {
             let child = step.fates[key.2 as usize].child.clone().expect("it waits for a sub-run");
-            let run = new_run(&child, self.version_id, Some(lease));
+            let run = new_run(&child, &self.versions, Some(lease));
             let mut transaction = connection.begin().await.unwrap();
             let started = start_run(&mut transaction, &run).await.unwrap();
             transaction.commit().await.unwrap();
@@ -352,7 +389,7 @@ impl World {
         if step.shape == Shape::Unreadable {
             let won = fail_expansion(connection, lease, "it cannot be read").await.unwrap();
             if won {
-                self.auditor.unreadable(key);
+                self.auditor.break_step(key);
             }
             return won;
         }
@@ -363,10 +400,7 @@ impl World {
             Shape::Sequence => next..total.min(next + 1),
             _ => 0..total,
         };
-        let tasks: Vec<NewTask> = indexes
-            .clone()
-            .map(|index| NewTask { index: index as u32, arguments: Value::Null, limit_key: None })
-            .collect();
+        let tasks: Vec<NewTask> = indexes.clone().map(|index| step.task(index as u32)).collect();
         let expansion = (step.shape != Shape::Skipped).then_some((total as u32, tasks.as_slice()));
         let won = expand_step(connection, lease, expansion).await.unwrap();
         if won {

@@ -6,6 +6,7 @@
 mod backfills;
 mod engine;
 mod schedules;
+mod simulator;
 mod triggers;
 
 use serde_json::json;

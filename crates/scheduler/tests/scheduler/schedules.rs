@@ -32,7 +32,7 @@ pub async fn clock(engine: &Engine) -> DateTime<Utc> {
 }
 
 /// Lets the schedule wait for a fire of the past, as if no scheduler had been there since; gives the instant.
-async fn set_back(engine: &Engine, pipeline: &str, by: TimeDelta) -> DateTime<Utc> {
+pub async fn set_back(engine: &Engine, pipeline: &str, by: TimeDelta) -> DateTime<Utc> {
     let at = clock(engine).await - by;
     let at = DateTime::from_timestamp(at.timestamp(), 0).unwrap();
     let sql = "update schedule.schedule set next_fire = $2 where pipeline = $1";
@@ -61,7 +61,7 @@ pub async fn until(what: &str, holds: impl AsyncFn() -> bool) {
 /// Pain 7 of the field: cron that fires twice, is surprised by summer time, or loses what it missed. (Summer time has its
 /// laws in the crate of timetables.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cron_fires_once_with_many_schedulers_and_misses_nothing() {
+async fn pain_7_cron_fires_once_with_many_schedulers_and_misses_nothing() {
     let engine = Engine::set_up(0).await;
     engine.apply(&ticking("tick", "{ cron: '* * * * * *', missed: { all: 1000 } }")).await;
     let first = set_back(&engine, "tick", TimeDelta::seconds(150)).await;

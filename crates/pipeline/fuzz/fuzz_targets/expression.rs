@@ -1,0 +1,8 @@
+//! An expression of CEL.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../tests/fuzzing/mod.rs"]
+mod fuzzing;
+
+libfuzzer_sys::fuzz_target!(|text: &str| fuzzing::expression(text));

@@ -1,0 +1,161 @@
+//! Two things that meet: each alone has its law elsewhere.
+
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+use tale_queue::{
+    Again, Limit, NewStep, NewTask, Question, RunState, await_approval, complete, decide, fail, fold_tallies,
+    open_questions, park_paused, pause_run, promote_due, reap, release, request_cancellation, resume_run,
+    retry_run, set_pipeline_limit, set_pool_limit, sweep_cancelled,
+};
+
+use crate::bench::{Bench, LEASE, failure, final_failure, step, sub_run, success};
+
+/// Waits until another session of this database waits for a lock.
+async fn until_somebody_waits(connection: &mut PgConnection) {
+    loop {
+        let waits: bool = sqlx::query_scalar(
+            "select exists (select from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock')",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+        if waits {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_comes_back_just_as_its_run_is_resumed_is_in_one_place_and_not_forgotten_there() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let run = bench.start(&mut worker.connection, vec![step("a", 0, &[], 1)]).await;
+    let lease = worker.claim_one().await.lease;
+    let (mut operator, mut blocker) = (bench.connect().await, bench.connect().await);
+    pause_run(&mut operator, run).await.unwrap();
+    // whoever parks this task has to wait, and in the meantime its run goes on
+    let mut block = blocker.begin().await.unwrap();
+    sqlx::query("insert into queue.parked (task_id) values ($1)")
+        .bind(lease.task.raw())
+        .execute(&mut *block)
+        .await
+        .unwrap();
+    let comes_back = tokio::spawn(async move {
+        assert_eq!(release(&mut worker.connection, &[lease]).await.unwrap(), 1);
+        worker
+    });
+    until_somebody_waits(&mut operator).await;
+    assert!(resume_run(&mut operator, run).await.unwrap());
+    block.rollback().await.unwrap();
+    let mut worker = comes_back.await.unwrap();
+    assert_eq!(bench.rows(&["ready", "parked"]).await, 1);
+    park_paused(&mut operator).await.unwrap();
+    assert_eq!(worker.work_off().await, [(0, 0)]);
+    assert_eq!(bench.state(run).await, RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_given_up_for_dead_gets_nothing_beyond_its_pools_limit() {
+    let bench = Bench::set_up().await;
+    let (mut zombie, mut living) = (bench.worker().await, bench.worker().await);
+    bench.start(&mut zombie.connection, vec![step("a", 0, &[], 5)]).await;
+    set_pool_limit(&mut living.connection, "cpu", Some(1)).await.unwrap();
+    bench.silence(zombie.id).await;
+    reap(&mut living.connection, LEASE, 3).await.unwrap();
+    // its leases would be counted nowhere
+    assert!(zombie.claim(5).await.is_empty());
+    assert_eq!(living.claim(5).await.len(), 1);
+    assert!(living.claim(5).await.is_empty());
+}
+
+#[tokio::test]
+async fn ends_that_were_not_counted_before_a_run_was_stopped_do_not_count_when_it_runs_again() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let run = bench.start(&mut worker.connection, vec![step("many", 0, &[], 300)]).await;
+    let successes = |claimed: Vec<tale_queue::ClaimedTask>| -> Vec<_> {
+        claimed.iter().map(|task| success(task.lease)).collect()
+    };
+    let first = successes(worker.claim(10).await);
+    complete(&mut worker.connection, &first).await.unwrap();
+    assert!(request_cancellation(&mut worker.connection, run).await.unwrap());
+    assert!(sweep_cancelled(&mut worker.connection).await.unwrap());
+    let again = Again { only_failed: true, ..Again::default() };
+    retry_run(&mut worker.connection, run, &again).await.unwrap();
+    let most = successes(worker.claim(285).await);
+    assert_eq!(most.len(), 285);
+    complete(&mut worker.connection, &most).await.unwrap();
+    while fold_tallies(&mut worker.connection, 1000).await.unwrap() {}
+    assert_eq!(bench.state(run).await, RunState::Running, "five are left");
+    assert_eq!(worker.work_off().await.len(), 5);
+    assert_eq!(bench.state(run).await, RunState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_run_that_runs_again_waits_for_its_pipeline_like_a_new_one() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    set_pipeline_limit(&mut worker.connection, "law", Some(1)).await.unwrap();
+    let steps = || vec![step("a", 0, &[1], 2), step("b", 1, &[], 1)];
+    let first = bench.start(&mut worker.connection, steps()).await;
+    let claimed = worker.claim(2).await;
+    complete(&mut worker.connection, &[success(claimed[0].lease)]).await.unwrap();
+    fail(&mut worker.connection, &[final_failure(claimed[1].lease)]).await.unwrap();
+    let second = bench.start(&mut worker.connection, steps()).await;
+    let again = Again { only_failed: true, ..Again::default() };
+    retry_run(&mut worker.connection, first, &again).await.unwrap();
+    assert_eq!((bench.state(first).await, bench.state(second).await), (RunState::Queued, RunState::Running));
+    assert_eq!(worker.work_off().await.len(), 3 + 2, "the second, then what the first had left");
+    assert_eq!(bench.state(first).await, RunState::Succeeded);
+    assert_eq!(bench.rows(&["place"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_task_that_waited_for_a_sub_run_or_an_answer_gives_up_its_place_when_it_ends() {
+    let bench = Bench::set_up().await;
+    let (mut worker, mut scheduler) = (bench.worker().await, bench.scheduler().await);
+    let limited = |task: NewStep| {
+        let tasks = (0..2).map(|index| NewTask {
+            index,
+            arguments: serde_json::Value::Null,
+            limit_key: Some("one".to_owned()),
+        });
+        let limit = Limit { capacity: Some(1), rate: None };
+        NewStep { limit, tasks: Some(tasks.collect()), ..task }
+    };
+    bench.start(&mut scheduler.connection, vec![limited(sub_run("children", 0, &[]))]).await;
+    for _ in 0..2 {
+        let waiting = scheduler.claim_one().await;
+        assert!(scheduler.claim(10).await.is_empty(), "it keeps its place while it waits");
+        bench.start_below(&mut scheduler.connection, waiting.lease, vec![step("inner", 0, &[], 1)]).await;
+        worker.work_off().await;
+        tale_queue::answer_knocks(&mut scheduler.connection).await.unwrap();
+    }
+    bench.start(&mut scheduler.connection, vec![limited(sub_run("questions", 0, &[]))]).await;
+    for _ in 0..2 {
+        let asks = scheduler.claim_one().await;
+        let question =
+            Question { prompt: None, timeout_ms: None, on_timeout: tale_queue::Decision::Rejected };
+        assert!(await_approval(&mut scheduler.connection, asks.lease, &question).await.unwrap());
+        let open = open_questions(&mut scheduler.connection, None).await.unwrap();
+        let decision = tale_queue::Decision::Approved;
+        decide(&mut scheduler.connection, &open, decision, "a test", None).await.unwrap();
+    }
+    assert_eq!(bench.rows(&["admitted", "waiting", "ready"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_failure_that_is_told_twice_at_once_is_one_failure() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let retry = tale_queue::Retry { attempts_max: 3, backoff_base_ms: 60_000, backoff_cap_ms: 60_000 };
+    bench.start(&mut worker.connection, vec![NewStep { retry, ..step("a", 0, &[], 1) }]).await;
+    let lease = worker.claim_one().await.lease;
+    assert_eq!(fail(&mut worker.connection, &[failure(lease), failure(lease)]).await.unwrap().len(), 1);
+    bench.make_due().await;
+    assert_eq!(promote_due(&mut worker.connection, 10).await.unwrap(), 1);
+    assert_eq!(worker.claim(10).await.len(), 1);
+}
