@@ -76,7 +76,7 @@ begin
         -- joined here, under the snapshot that saw the ready rows: the caller's query has an older one, which may not
         -- see the tasks of a run that was started in between, and would keep back what has just been leased
         select l.task_id, l.attempt_id, v_priority, t.seq, k.run_id, r.pipeline, r.version_id,
-               r.logical_date, k.step, s.name, s.kind, k.index, k.arguments,
+               r.logical_date, k.step, s.name, s.kind, k.index, coalesce(k.arguments, s.arguments),
                k.attempts, k.crashes, s.attempts_max, s.timeout_ms
         from leased l
         join taken t using (task_id)

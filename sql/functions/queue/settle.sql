@@ -257,8 +257,8 @@ begin
         from expansions e join queue.run r on r.id = e.run_id cross join queue.pool p
         where p.name = '@scheduler' and e.state = 'queued'
     )
-    -- a step that was cancelled in the meantime has been settled
-    select c.run_id, c.index from counted c where c.tasks_open = 0 and c.state in ('running', 'expanding');
+    -- one that is expanding gets more tasks; one that was cancelled in the meantime has been settled
+    select c.run_id, c.index from counted c where c.tasks_open = 0 and c.state = 'running';
 end $$;
 comment on function queue.count_off is
     'Counts ended tasks off their steps, asks for the next item of a sequence, and returns the steps that have no open task left.';
