@@ -90,6 +90,8 @@ pub(crate) struct Expression {
     pub calls: Vec<Call>,
     /// How to evaluate it.
     pub body: Body,
+    /// How to evaluate the length, where it is `range(length)` and nothing else: a list that need not be made.
+    pub range: Option<Box<cost::Metered>>,
 }
 
 /// How an expression is evaluated.
@@ -153,7 +155,13 @@ impl Expression {
         }
         if let Some(reference) = bare_path(text) {
             let references = vec![reference];
-            return Ok(Self { text: text.to_owned(), references, calls: Vec::new(), body: Body::Path });
+            return Ok(Self {
+                text: text.to_owned(),
+                references,
+                calls: Vec::new(),
+                body: Body::Path,
+                range: None,
+            });
         }
         if let Some(at) = too_deep(text) {
             let message = "the expression nests too deep, or is too long a chain".to_owned();
@@ -167,8 +175,14 @@ impl Expression {
             Walk { text, places: &places, references: Vec::new(), calls: Vec::new(), bound: Vec::new() };
         walk.tree(&tree, 0).map_err(|message| whole(message.to_owned()))?;
         let (references, calls) = (walk.references, walk.calls);
+        let range = match &tree.expr {
+            Expr::Call(call) if call.func_name == "range" && call.target.is_none() => {
+                call.args.first().map(|length| Box::new(cost::meter(length.clone())))
+            }
+            _ => None,
+        };
         let body = Body::Tree(Box::new(cost::meter(tree)));
-        Ok(Self { text: text.to_owned(), references, calls, body })
+        Ok(Self { text: text.to_owned(), references, calls, body, range })
     }
 }
 

@@ -6,6 +6,7 @@ mod cost;
 mod draft;
 mod error;
 mod expression;
+mod fan_out;
 mod flow;
 mod graph;
 mod interpreter;
@@ -30,6 +31,7 @@ mod yaml;
 
 pub use check::{check, parse};
 pub use error::PipelineError;
+pub use fan_out::{FanOut, ItemSource, OutputsPath, Variables};
 pub use kinds::{KindCatalog, KindDescription};
 pub use params::{ParamProblem, parse_param_text, resolve_params};
 pub use plan::{

@@ -79,7 +79,8 @@ pub enum PlannedTasks {
     Now(Vec<PlannedTask>),
     /// `when` is already false.
     Skipped,
-    /// Known once the steps of [`references`] have finished, by [`expand`].
+    /// Known once the steps of [`references`] have finished, by [`expand`] or a [`FanOut`](crate::FanOut); or too many
+    /// to be held at once.
     Later,
 }
 

@@ -1,6 +1,9 @@
 //! The planner: what is known of each step at the start, and what each becomes once its needs have finished.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
@@ -16,6 +19,9 @@ use crate::{
 
 /// The longest key of a limit.
 const LIMIT_KEY_MAX: usize = 500;
+
+/// A fan-out that is larger is no part of the plan: the scheduler inserts it part by part.
+pub(crate) const PLANNED_TASKS_MAX: usize = 5_000;
 
 pub(crate) fn plan(
     spec: &PipelineSpec,
@@ -34,11 +40,7 @@ pub(crate) fn plan(
     let mut steps = Vec::with_capacity(spec.steps.len() + 1);
     for (index, step) in (0..).zip(&spec.steps) {
         let program = Program::of_step(step)?;
-        let mut needs = needs(spec, &program, &step.needs, &names)?;
-        if step.finally {
-            let others = (0..).zip(&spec.steps).filter(|(_, other)| !other.finally).map(|(other, _)| other);
-            needs = others.chain(needs).collect::<BTreeSet<u16>>().into_iter().collect();
-        }
+        let needs = needs(spec, &program, &step.needs, &names)?;
         let tasks = tasks_at_start(&program, step.sequence, &session)?;
         steps.push(planned(index, step, needs, tasks));
     }
@@ -49,12 +51,15 @@ pub(crate) fn plan(
         steps.push(planned_outputs(index, needs, tasks));
     }
     refuse_circles(&steps)?;
-    let edges: Vec<(u16, u16)> =
-        steps.iter().flat_map(|step| step.needs.iter().map(|need| (*need, step.index))).collect();
-    for (need, dependent) in edges {
-        if let Some(step) = steps.get_mut(usize::from(need)) {
-            step.dependents.push(dependent);
+    add_finally_needs(spec, &mut steps);
+    let mut dependents = vec![Vec::new(); steps.len()];
+    for step in &steps {
+        for need in &step.needs {
+            dependents[usize::from(*need)].push(step.index);
         }
+    }
+    for (step, dependents) in steps.iter_mut().zip(dependents) {
+        step.dependents = dependents;
     }
     let tenant = spec.tenant.as_ref().map(|tenant| tenant_of(tenant, &session)).transpose()?;
     Ok(RunPlan { tenant, steps })
@@ -108,12 +113,12 @@ pub(crate) fn expand(
     }
     match state {
         Some(state) => next(&program, &session, state),
-        None => Ok(Expansion::Tasks(tasks(&program, &session)?)),
+        None => Ok(Expansion::Tasks(tasks(&program, &session, items(&program, &session)?)?)),
     }
 }
 
 impl RunContext {
-    fn to_value(self, spec: &PipelineSpec) -> Value {
+    pub(crate) fn to_value(self, spec: &PipelineSpec) -> Value {
         json!({
             "id": self.id.to_string(),
             "date": self.date.to_string(),
@@ -143,6 +148,18 @@ fn needs(
     Ok(needs.into_iter().collect())
 }
 
+/// A `finally` step needs every step that is none; these edges close no circle.
+fn add_finally_needs(spec: &PipelineSpec, steps: &mut [PlannedStep]) {
+    let others: Vec<u16> =
+        (0..).zip(&spec.steps).filter(|(_, step)| !step.finally).map(|(index, _)| index).collect();
+    for step in steps.iter_mut().filter(|step| step.finally) {
+        step.needs.extend(&others);
+        // two runs in order, which this sort merges
+        step.needs.sort();
+        step.needs.dedup();
+    }
+}
+
 fn tasks_at_start(
     program: &Program<'_>,
     sequence: bool,
@@ -156,10 +173,13 @@ fn tasks_at_start(
     if sequence || !program.steps().is_empty() {
         return Ok(PlannedTasks::Later);
     }
-    Ok(PlannedTasks::Now(tasks(program, session)?))
+    match items(program, session)? {
+        Some(items) if items.len() > PLANNED_TASKS_MAX => Ok(PlannedTasks::Later),
+        items => Ok(PlannedTasks::Now(tasks(program, session, items)?)),
+    }
 }
 
-fn condition(program: &Program<'_>, session: &Session<'_>) -> Result<bool, PipelineError> {
+pub(crate) fn condition(program: &Program<'_>, session: &Session<'_>) -> Result<bool, PipelineError> {
     let Some(when) = &program.when else { return Ok(true) };
     match when.evaluate(program.name, session, Locals::default())? {
         Value::Bool(holds) => Ok(holds),
@@ -169,13 +189,37 @@ fn condition(program: &Program<'_>, session: &Session<'_>) -> Result<bool, Pipel
     }
 }
 
-fn items(program: &Program<'_>, session: &Session<'_>) -> Result<Option<Vec<Value>>, PipelineError> {
+/// The list of a fan-out, which is not made where it is a range.
+pub(crate) enum List {
+    Range(u32),
+    Items(Vec<Value>),
+}
+
+impl List {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Range(length) => *length as usize,
+            Self::Items(items) => items.len(),
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<Cow<'_, Value>> {
+        match self {
+            Self::Range(length) => (place < *length as usize).then(|| Cow::Owned(Value::from(place))),
+            Self::Items(items) => items.get(place).map(Cow::Borrowed),
+        }
+    }
+}
+
+pub(crate) fn items(program: &Program<'_>, session: &Session<'_>) -> Result<Option<List>, PipelineError> {
     let Some(for_each) = &program.for_each else { return Ok(None) };
+    if let Some(length) = for_each.expression().and_then(|expression| session.range_of(expression)) {
+        return Ok(Some(List::Range(length)));
+    }
     match for_each.evaluate(program.name, session, Locals::default())? {
-        Value::Array(items) if items.len() <= ITEMS_MAX => Ok(Some(items)),
         Value::Array(items) => {
-            let message = format!("the list has {} items, more than {ITEMS_MAX}", items.len());
-            Err(for_each.unfit(program.name, message))
+            refuse_length(program, items.len())?;
+            Ok(Some(List::Items(items)))
         }
         other => {
             let message = format!("a fan-out needs a list, not {}", article(&other));
@@ -184,12 +228,27 @@ fn items(program: &Program<'_>, session: &Session<'_>) -> Result<Option<Vec<Valu
     }
 }
 
-fn tasks(program: &Program<'_>, session: &Session<'_>) -> Result<Vec<PlannedTask>, PipelineError> {
-    match items(program, session)? {
-        None => Ok(vec![task_of(program, session, 0, Locals::default())?]),
-        Some(items) => {
-            (0..).zip(&items).map(|(index, item)| task(program, session, index, item, None)).collect()
+/// Refuses a list that is too long to be fanned out over.
+pub(crate) fn refuse_length(program: &Program<'_>, length: usize) -> Result<(), PipelineError> {
+    match &program.for_each {
+        Some(for_each) if length > ITEMS_MAX => {
+            let message = format!("the list has {length} items, more than {ITEMS_MAX}");
+            Err(for_each.unfit(program.name, message))
         }
+        _ => Ok(()),
+    }
+}
+
+fn tasks(
+    program: &Program<'_>,
+    session: &Session<'_>,
+    items: Option<List>,
+) -> Result<Vec<PlannedTask>, PipelineError> {
+    let of = |index: u32, item: &Value| task(program, session, index, item, None);
+    match items {
+        None => Ok(vec![task_of(program, session, 0, Locals::default())?]),
+        Some(List::Range(length)) => (0..length).map(|index| of(index, &Value::from(index))).collect(),
+        Some(List::Items(items)) => (0..).zip(&items).map(|(index, item)| of(index, item)).collect(),
     }
 }
 
@@ -198,12 +257,12 @@ fn next(
     session: &Session<'_>,
     state: &SequenceState,
 ) -> Result<Expansion, PipelineError> {
-    let items = items(program, session)?.unwrap_or_default();
+    let items = items(program, session)?.unwrap_or(List::Range(0));
     // The list is bounded far below the numbers of 32 bits.
     let total = u32::try_from(items.len()).unwrap_or(u32::MAX);
     let at = usize::try_from(state.next_index).unwrap_or(usize::MAX);
     let Some(item) = items.get(at) else { return Ok(Expansion::Finished { total }) };
-    let task = task(program, session, state.next_index, item, Some(&state.previous))?;
+    let task = task(program, session, state.next_index, &item, Some(&state.previous))?;
     Ok(Expansion::Next { task, total })
 }
 
@@ -225,15 +284,22 @@ fn task_of(
     locals: Locals<'_>,
 ) -> Result<PlannedTask, PipelineError> {
     let arguments = program.with.evaluate(program.name, session, locals)?;
-    let Some(template) = &program.limit_key else {
-        return Ok(PlannedTask { index, arguments, limit_key: None });
-    };
+    Ok(PlannedTask { index, arguments, limit_key: limit_key(program, session, locals)? })
+}
+
+/// The key of a task's limit, where its step has one.
+pub(crate) fn limit_key(
+    program: &Program<'_>,
+    session: &Session<'_>,
+    locals: Locals<'_>,
+) -> Result<Option<String>, PipelineError> {
+    let Some(template) = &program.limit_key else { return Ok(None) };
     let key = text_of(template.evaluate(program.name, session, locals)?);
     if key.is_empty() || key.len() > LIMIT_KEY_MAX {
         let message = format!("a limit's key has 1 to {LIMIT_KEY_MAX} bytes, not {}", key.len());
         return Err(template.unfit(program.name, message));
     }
-    Ok(PlannedTask { index, arguments, limit_key: Some(key) })
+    Ok(Some(key))
 }
 
 fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedStep {

@@ -103,6 +103,14 @@ impl<'s> Program<'s> {
         steps
     }
 
+    /// The steps whose outputs it reads beside the list that it fans out over.
+    pub(crate) fn steps_beside_list(&self) -> BTreeSet<&str> {
+        let mut steps = BTreeSet::new();
+        let templates = self.when.iter().chain([&self.with]).chain(&self.limit_key);
+        templates.for_each(|template| template.add_steps(&mut steps));
+        steps
+    }
+
     /// Adds the secrets that its tasks need.
     pub(crate) fn add_secrets(&self, secrets: &mut BTreeSet<SecretName>) {
         self.with.add_secrets(secrets);
@@ -185,6 +193,32 @@ impl Template {
     fn is_literal(&self) -> bool {
         // An escaped `$${` is a literal too, but not the one that was written.
         matches!(&self.shape, Shape::Literal(value) if !matches!(value, Value::String(text) if text.contains("${")))
+    }
+
+    /// The expression that is the whole value, where it is one.
+    pub(crate) fn expression(&self) -> Option<&Expression> {
+        match &self.shape {
+            Shape::Expression(expression) => Some(expression),
+            _ => None,
+        }
+    }
+
+    /// Whether it is another value for each item of a fan-out.
+    pub(crate) fn reads_item(&self) -> bool {
+        let reads = |expression: &Expression| {
+            let roots = expression.references.iter().map(|reference| reference.root.as_str());
+            roots.into_iter().any(|root| matches!(root, "item" | "index"))
+        };
+        match &self.shape {
+            Shape::Literal(_) | Shape::Secret(_) => false,
+            Shape::Expression(expression) => reads(expression),
+            Shape::Text(pieces) => pieces.iter().any(|piece| match piece {
+                Piece::Text(_) | Piece::Secret(_) => false,
+                Piece::Expression(expression) => reads(expression),
+            }),
+            Shape::List(items) => items.iter().any(Self::reads_item),
+            Shape::Map(entries) => entries.iter().any(|(_, entry)| entry.reads_item()),
+        }
     }
 
     pub(crate) fn add_steps<'t>(&'t self, steps: &mut BTreeSet<&'t str>) {

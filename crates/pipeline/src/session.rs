@@ -19,7 +19,7 @@ use crate::{
     StepOutputs,
     cost::{self, Metered, Turn},
     expression::{Body, Expression, Reference},
-    interpreter::{self, TOO_MUCH, from_json},
+    interpreter::{self, ITEMS_MAX, TOO_MUCH, from_json},
     params::shortened,
 };
 
@@ -68,6 +68,12 @@ impl<'v> Session<'v> {
             }
             Body::Tree(metered) => self.interpret(metered, locals),
         }
+    }
+
+    /// The length of an expression that is `range(length)`, where that is a length; its list need not be made.
+    pub(crate) fn range_of(&self, expression: &Expression) -> Option<u32> {
+        let length = self.interpret(expression.range.as_ref()?, Locals::default()).ok()?.as_u64()?;
+        u32::try_from(length).ok().filter(|length| *length as usize <= ITEMS_MAX)
     }
 
     fn variable<'a>(&'a self, name: &str, locals: Locals<'a>) -> Option<&'a Value> {

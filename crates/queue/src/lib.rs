@@ -6,6 +6,7 @@ mod error;
 mod expansions;
 mod logs;
 mod outcomes;
+mod parts;
 mod pipelines;
 mod reports;
 mod runs;
@@ -26,6 +27,7 @@ pub use expansions::{
 };
 pub use logs::{LogLine, NewLogLine, append_logs, read_logs};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
+pub use parts::{Part, PartArguments, StoredList, expand_part, parts_inserted, stored_length, stream_items};
 pub use pipelines::{
     Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines, list_versions,
 };

@@ -19,6 +19,7 @@ use tale_queue::{
 
 use crate::{
     SchedulerError, Trigger,
+    fan_out::expand_fan_out,
     trigger::{new_task, read_spec, start_child},
 };
 
@@ -30,7 +31,7 @@ const DEPTH_MAX: u32 = 16;
 pub(crate) struct Specs(Arc<Mutex<HashMap<i64, Arc<PipelineSpec>>>>);
 
 impl Specs {
-    async fn get(
+    pub async fn get(
         &self,
         connection: &mut PgConnection,
         version: i64,
@@ -60,26 +61,44 @@ struct SubRun {
     params: Map<String, Value>,
 }
 
-/// Does one of the scheduler's own tasks and acknowledges it, in one transaction.
+/// How far a task of the scheduler has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Advanced {
+    /// It is acknowledged.
+    Done,
+    /// It is a fan-out that is too large for one transaction: nothing was done.
+    TooLarge,
+}
+
+/// Does one of the scheduler's own tasks and acknowledges it, in one transaction, which inserts up to `part` tasks.
 ///
 /// What is wrong with the pipeline fails the step; only the queue's own errors come back.
 pub(crate) async fn advance(
     connection: &mut PgConnection,
     specs: &Specs,
+    part: u32,
     task: &ClaimedTask,
-) -> Result<(), SchedulerError> {
+) -> Result<Advanced, SchedulerError> {
     let mut transaction = connection.begin().await?;
     let done = match task.kind.as_str() {
-        _ if task.index < 0 => expand_one(&mut transaction, specs, task).await,
+        _ if task.index < 0 => expand_one(&mut transaction, specs, part, task).await,
         APPROVE_KIND => ask(&mut transaction, task).await,
         _ => start_sub_run(&mut transaction, task).await,
     };
     match done {
-        Ok(()) => Ok(transaction.commit().await?),
+        Ok(Advanced::Done) => {
+            transaction.commit().await?;
+            Ok(Advanced::Done)
+        }
+        Ok(Advanced::TooLarge) => {
+            transaction.rollback().await?;
+            Ok(Advanced::TooLarge)
+        }
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
             transaction.rollback().await?;
-            record_failure(connection, task, &error.describe()).await
+            record_failure(connection, task, &error.describe()).await?;
+            Ok(Advanced::Done)
         }
     }
 }
@@ -87,15 +106,17 @@ pub(crate) async fn advance(
 async fn expand_one(
     connection: &mut PgConnection,
     specs: &Specs,
+    part: u32,
     task: &ClaimedTask,
-) -> Result<(), SchedulerError> {
+) -> Result<Advanced, SchedulerError> {
     let spec = specs.get(connection, task.version_id).await?;
-    let run = run_context(connection, task.run).await?;
-    let params = run.params.as_object().cloned().unwrap_or_default();
-    let context =
-        RunContext { id: run.id, date: run.logical_date, fire_time: run.fire_time, parent: run.parent_run };
-    let outputs = outputs_for(connection, &spec, task).await?;
-    let sequence = match spec.steps.get(usize::from(task.step)) {
+    let step = spec.steps.get(usize::from(task.step));
+    if step.is_some_and(|step| step.for_each.is_some() && !step.sequence) {
+        return expand_fan_out(connection, &spec, part, task).await;
+    }
+    let (params, context) = run_of(connection, task).await?;
+    let outputs = outputs_of(connection, &spec, task, &references(&spec, task.step)?).await?;
+    let sequence = match step {
         Some(step) if step.sequence => {
             let state = sequence_state(connection, task.run, task.step).await?;
             Some(SequenceState { next_index: state.next_index, previous: state.previous })
@@ -109,12 +130,12 @@ async fn expand_one(
             Expansion::Skipped | Expansion::Next { .. } | Expansion::Finished { .. } => Value::Null,
         };
         publish_outputs(connection, task.lease, &values).await?;
-        return Ok(());
+        return Ok(Advanced::Done);
     }
     let (total, tasks) = match expansion {
         Expansion::Skipped => {
             expand_step(connection, task.lease, None).await?;
-            return Ok(());
+            return Ok(Advanced::Done);
         }
         Expansion::Tasks(tasks) => (tasks.len() as u32, tasks),
         Expansion::Next { task, total } => (total, vec![task]),
@@ -122,20 +143,35 @@ async fn expand_one(
     };
     let tasks: Vec<NewTask> = tasks.into_iter().map(new_task).collect();
     expand_step(connection, task.lease, Some((total, &tasks))).await?;
-    Ok(())
+    Ok(Advanced::Done)
 }
 
-/// The outputs that the step's expressions name: a list for a fan-out, one value otherwise, null for a skipped step.
-async fn outputs_for(
+/// The params of a task's run, and what `run` is in its expressions.
+pub(crate) async fn run_of(
+    connection: &mut PgConnection,
+    task: &ClaimedTask,
+) -> Result<(Map<String, Value>, RunContext), SchedulerError> {
+    let run = run_context(connection, task.run).await?;
+    let params = match run.params {
+        Value::Object(params) => params,
+        _ => Map::new(),
+    };
+    let context =
+        RunContext { id: run.id, date: run.logical_date, fire_time: run.fire_time, parent: run.parent_run };
+    Ok((params, context))
+}
+
+/// The outputs of steps: a list for a fan-out, one value otherwise, null for a skipped step.
+pub(crate) async fn outputs_of(
     connection: &mut PgConnection,
     spec: &PipelineSpec,
     task: &ClaimedTask,
+    names: &[String],
 ) -> Result<StepOutputs, SchedulerError> {
-    let names = references(spec, task.step)?;
     if names.is_empty() {
         return Ok(StepOutputs::new());
     }
-    let mut outputs = step_outputs(connection, task.run, &names).await?;
+    let mut outputs = step_outputs(connection, task.run, names).await?;
     for step in &spec.steps {
         if step.for_each.is_none()
             && let Some(value) = outputs.get_mut(step.name.as_str())
@@ -159,7 +195,7 @@ struct Approve {
 }
 
 /// Parks a task until a person answers.
-async fn ask(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), SchedulerError> {
+async fn ask(connection: &mut PgConnection, task: &ClaimedTask) -> Result<Advanced, SchedulerError> {
     let Approve { prompt, timeout_seconds, on_timeout } =
         serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::ApproveArguments)?;
     let question = Question {
@@ -168,10 +204,13 @@ async fn ask(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), Sc
         on_timeout: on_timeout.map_or(Ok(Decision::Rejected), |written| written.parse())?,
     };
     await_approval(connection, task.lease, &question).await?;
-    Ok(())
+    Ok(Advanced::Done)
 }
 
-async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), SchedulerError> {
+async fn start_sub_run(
+    connection: &mut PgConnection,
+    task: &ClaimedTask,
+) -> Result<Advanced, SchedulerError> {
     let arguments: SubRun =
         serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::SubRunArguments)?;
     let run = run_context(connection, task.run).await?;
@@ -190,10 +229,11 @@ async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Res
     };
     let parent = Parent { task: task.lease.task, attempt: task.lease.attempt };
     start_child(connection, trigger, parent, task.run).await?;
-    Ok(())
+    Ok(Advanced::Done)
 }
 
-async fn record_failure(
+/// Fails a task for good, with the reason.
+pub(crate) async fn record_failure(
     connection: &mut PgConnection,
     task: &ClaimedTask,
     error: &str,

@@ -16,6 +16,9 @@ pub enum SchedulerError {
         /// How deep.
         depth: u32,
     },
+    /// Outputs of an ended step are not what they were: the database was changed from outside.
+    #[error("the list of a fan-out has become shorter while it was read")]
+    ListChanged,
     /// The arguments of a step that uses a pipeline are not `{pipeline, params}`.
     #[error("a step that uses `pipeline` needs `with: {{pipeline: name, params: {{…}}}}`: {0}")]
     SubRunArguments(#[source] serde_json::Error),

@@ -1,6 +1,6 @@
 //! The scheduler's loop.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
@@ -8,14 +8,16 @@ use tale_queue::{
     ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, Wake, beat, deregister_worker,
     register_worker, release,
 };
-use tokio::{task::JoinSet, time};
+use tokio::{sync::Semaphore, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     SchedulerError,
-    advance::{Specs, advance},
+    advance::{Advanced, Specs, advance},
+    fan_out::{UNROLLED_MAX, Unroller},
     firing::Firing,
     maintenance::Maintenance,
+    pulse::{Leases, Pulse},
     sensing::{Sensing, Watched},
 };
 
@@ -26,6 +28,8 @@ pub struct SchedulerSettings {
     pub lease: Duration,
     /// How many workers a task may lose before it fails.
     pub crashes_max: u32,
+    /// How many tasks of a fan-out one transaction inserts.
+    pub part: u32,
     /// How long to wait for a wake-up before looking for tasks anyway.
     pub poll: Duration,
     /// The machine's name, for listings.
@@ -42,6 +46,7 @@ impl Default for SchedulerSettings {
         Self {
             lease: Duration::from_secs(15),
             crashes_max: 3,
+            part: 5_000,
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
             schedules: true,
@@ -64,6 +69,8 @@ pub struct Scheduler {
 const BATCH: u32 = 32;
 /// How often due retries are looked for.
 const TICK: Duration = Duration::from_millis(100);
+/// How long a stopping scheduler waits for the parts that it inserts.
+const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before trying again while the database does not answer.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -100,9 +107,27 @@ impl Scheduler {
             pid: std::process::id(),
             slots: BATCH,
         };
-        let specs = Specs::default();
+        let leases = Leases::default();
+        beside.spawn(
+            Pulse {
+                pool: self.database.clone(),
+                identity: identity.clone(),
+                leases: leases.clone(),
+                lease: self.settings.lease,
+            }
+            .run(),
+        );
+        let unroller = Unroller {
+            pool: self.database.clone(),
+            wake: self.wake.clone(),
+            specs: Specs::default(),
+            part: self.settings.part,
+            room: Arc::new(Semaphore::new(UNROLLED_MAX)),
+            stop: stop.clone(),
+        };
+        let mut work = Work { identity, leases, unroller, unrolling: JoinSet::new() };
         while !stop.is_cancelled() {
-            if let Err(error) = self.serve(&identity, &specs, &stop).await {
+            if let Err(error) = self.serve(&mut work, &stop).await {
                 tracing::warn!(%error, "the scheduler lost its connection and tries again");
                 tokio::select! {
                     () = time::sleep(PAUSE) => {}
@@ -110,33 +135,25 @@ impl Scheduler {
                 }
             }
         }
+        // each stops after the part that it inserts now, and hands its lease back
+        let ended = async { while work.unrolling.join_next().await.is_some() {} };
+        let _ = time::timeout(GRACE, ended).await;
         beside.abort_all();
         if let Ok(Ok(mut connection)) = time::timeout(Duration::from_secs(1), self.database.acquire()).await {
-            let _ = deregister_worker(&mut connection, identity.id).await;
+            let _ = deregister_worker(&mut connection, work.identity.id).await;
         }
     }
 
     /// Claims and advances on one connection until it breaks or the scheduler stops.
-    async fn serve(
-        &self,
-        identity: &NewWorker,
-        specs: &Specs,
-        stop: &CancellationToken,
-    ) -> Result<(), SchedulerError> {
+    async fn serve(&self, work: &mut Work, stop: &CancellationToken) -> Result<(), SchedulerError> {
         let mut connection = self.database.acquire().await?;
-        register_worker(&mut connection, identity).await?;
+        register_worker(&mut connection, &work.identity).await?;
         // whatever an earlier connection had claimed goes back before anything new is taken
-        beat(&mut connection, identity.id, &[], Duration::ZERO).await?;
-        let claimer = Claimer::open(&mut connection, identity.id, SCHEDULER_POOL).await?;
+        beat(&mut connection, work.identity.id, &work.leases.list(), Duration::ZERO).await?;
+        let claimer = Claimer::open(&mut connection, work.identity.id, SCHEDULER_POOL).await?;
         let mut wakeups = self.wake.listen();
-        let mut beaten_at = time::Instant::now();
         while !stop.is_cancelled() {
-            if beaten_at.elapsed() > self.settings.lease / 3 {
-                if !beat(&mut connection, identity.id, &[], self.settings.lease).await?.is_registered {
-                    register_worker(&mut connection, identity).await?;
-                }
-                beaten_at = time::Instant::now();
-            }
+            while work.unrolling.try_join_next().is_some() {}
             let tasks = claimer.claim(&mut connection, BATCH).await?;
             if tasks.is_empty() {
                 tokio::select! {
@@ -145,7 +162,8 @@ impl Scheduler {
                 }
                 continue;
             }
-            self.advance_all(&mut connection, specs, &tasks).await?;
+            work.leases.hold(&tasks);
+            self.advance_all(&mut connection, work, tasks).await?;
             self.wake.tell();
         }
         Ok(())
@@ -154,21 +172,44 @@ impl Scheduler {
     async fn advance_all(
         &self,
         connection: &mut sqlx::PgConnection,
-        specs: &Specs,
-        tasks: &[ClaimedTask],
+        work: &mut Work,
+        tasks: Vec<ClaimedTask>,
     ) -> Result<(), SchedulerError> {
-        for (done, task) in tasks.iter().enumerate() {
-            if let Err(error) = advance(connection, specs, task).await {
-                let rest: Vec<Lease> = tasks.iter().skip(done).map(|task| task.lease).collect();
-                hand_back(connection, &rest).await?;
-                // a deadlock or a serialization failure: the task is queued again and this connection goes on
-                if !error.is_transient() {
-                    return Err(error);
+        let mut tasks = tasks.into_iter();
+        while let Some(task) = tasks.next() {
+            match advance(connection, &work.unroller.specs, self.settings.part, &task).await {
+                Ok(Advanced::Done) => work.leases.let_go(&[task.lease]),
+                Ok(Advanced::TooLarge) => work.unroll(task),
+                Err(error) => {
+                    let rest: Vec<Lease> =
+                        [task.lease].into_iter().chain(tasks.map(|task| task.lease)).collect();
+                    work.leases.let_go(&rest);
+                    hand_back(connection, &rest).await?;
+                    // a deadlock or a serialization failure: the tasks are queued again and this connection goes on
+                    return if error.is_transient() { Ok(()) } else { Err(error) };
                 }
-                return Ok(());
             }
         }
         Ok(())
+    }
+}
+
+/// What a scheduler has in hand, whatever happens to its connections.
+struct Work {
+    identity: NewWorker,
+    leases: Leases,
+    unroller: Unroller,
+    unrolling: JoinSet<()>,
+}
+
+impl Work {
+    /// Inserts a large fan-out beside everything else.
+    fn unroll(&mut self, task: ClaimedTask) {
+        let (unroller, leases) = (self.unroller.clone(), self.leases.clone());
+        self.unrolling.spawn(async move {
+            unroller.unroll(&task).await;
+            leases.let_go(&[task.lease]);
+        });
     }
 }
 

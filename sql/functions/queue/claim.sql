@@ -83,7 +83,7 @@ begin
         -- joined here, under the snapshot that saw the ready rows: the caller's query has an older one, which may not
         -- see the tasks of a run that was started in between, and would keep back what has just been leased
         select n.task_id, n.attempt_id, v_priority, n.seq, k.run_id, r.pipeline, r.version_id,
-               r.logical_date, k.step, s.name, s.kind, k.index, k.arguments,
+               r.logical_date, k.step, s.name, s.kind, k.index, coalesce(k.arguments, s.arguments),
                k.attempts, k.crashes, s.attempts_max, s.timeout_ms
         from numbered n
         join queue.task k on k.id = n.task_id

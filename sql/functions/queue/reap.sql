@@ -42,23 +42,17 @@ begin
     perform queue.enter(array(select u.task_id from unnest(v_tasks, v_dead) u (task_id, dead) where not u.dead));
     perform queue.leave(array(select u.task_id from unnest(v_tasks, v_dead) u (task_id, dead) where u.dead));
 
-    update queue.step s set error = 'the scheduler died while expanding this step', tasks_open = 0
+    perform queue.give_up_expansion(t.run_id, t.step, 'the scheduler died while expanding this step')
     from unnest(v_tasks, v_dead) u (task_id, dead) join queue.task t on t.id = u.task_id
-    where u.dead and t.index = -1 and s.run_id = t.run_id and s.index = t.step;
+    where u.dead and t.index = -1;
 
-    select array_agg(x.run_id), array_agg(x.step) into v_runs, v_steps from (
-        select t.run_id, t.step
+    select array_agg(c.run_id), array_agg(c.step) into v_runs, v_steps
+    from (
+        select coalesce(array_agg(t.run_id), '{}') as runs, coalesce(array_agg(t.step), '{}') as steps,
+               coalesce(array_agg(true), '{}') as failed
         from unnest(v_tasks, v_dead) u (task_id, dead) join queue.task t on t.id = u.task_id
-        where u.dead and t.index = -1
-        union all
-        select c.run_id, c.step
-        from (
-            select coalesce(array_agg(t.run_id), '{}') as runs, coalesce(array_agg(t.step), '{}') as steps,
-                   coalesce(array_agg(true), '{}') as failed
-            from unnest(v_tasks, v_dead) u (task_id, dead) join queue.task t on t.id = u.task_id
-            where u.dead and t.index >= 0
-        ) d cross join queue.count_finished(d.runs, d.steps, d.failed) c
-    ) x;
+        where u.dead and t.index >= 0
+    ) d cross join queue.count_finished(d.runs, d.steps, d.failed) c;
     if v_runs is not null then
         perform queue.settle_steps(v_runs, v_steps);
     end if;

@@ -22,7 +22,10 @@ begin
     )
     select coalesce(array_agg(s.index) filter (where s.index = any (v_first) and b.index is null and not s.sequence
                and p_only_failed and s.state in ('failed', 'cancelled') and s.tasks_total > 0 and s.error is null
-               and s.index <> all (p_from)), '{}'),
+               and s.index <> all (p_from)
+               -- of one that was not expanded to its end, tasks are missing
+               and not exists (select 1 from queue.task t where t.run_id = p_run and t.step = s.index
+                   and t.index = -1 and t.state <> 'succeeded')), '{}'),
            coalesce(array_agg(s.index), '{}')
     into v_partly, v_whole
     from queue.step s left join below b on b.index = s.index
@@ -50,7 +53,7 @@ begin
     delete from queue.tally y where y.run_id = p_run;
 
     update queue.step s set
-        state = 'waiting', error = null, started_at = null, finished_at = null, tasks_failed = 0,
+        state = 'waiting', error = null, started_at = null, finished_at = null, tasks_failed = 0, arguments = null,
         tasks_total = case when s.planned then s.tasks_total else 0 end,
         tasks_open = case when s.planned then s.tasks_total else 0 end,
         unmet = (select case when s.join_rule = 'any_success' and count(*) filter (where not n.again and n.is_good) > 0

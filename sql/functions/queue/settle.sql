@@ -290,8 +290,8 @@ begin
         from queue.step s join finished f on s.run_id = f.run_id and s.index = f.step
         order by s.run_id, s.index for no key update of s
     ), judged as (
-        -- a step that was cancelled in the meantime has been settled
-        select l.*, l.tasks_open = 0 and l.was in ('running', 'expanding') as ends from locked l
+        -- one that is expanding gets more tasks; one that was cancelled in the meantime has been settled
+        select l.*, l.tasks_open = 0 and l.was = 'running' as ends from locked l
     ), counted as (
         update queue.step s set
             tasks_failed = s.tasks_failed + j.failed,

@@ -13,6 +13,7 @@ mod joins;
 mod limits;
 mod outcomes;
 mod pains;
+mod parts;
 mod retries;
 mod runs;
 mod sub_runs;

@@ -59,6 +59,12 @@ impl Engine {
         tokio::spawn(scheduler(&self.database, &self.wake).run(self.stop.clone()))
     }
 
+    /// Starts one more scheduler with these settings, which the caller may kill.
+    pub fn scheduler_with(&self, settings: SchedulerSettings) -> JoinHandle<()> {
+        let scheduler = Scheduler { settings, ..scheduler(&self.database, &self.wake) };
+        tokio::spawn(scheduler.run(self.stop.clone()))
+    }
+
     /// Starts one more scheduler, which looks at these folders.
     pub fn looking(&self, folders: Arc<dyn Folders>) -> JoinHandle<()> {
         let mut scheduler = scheduler(&self.database, &self.wake);

@@ -5,6 +5,7 @@
 
 mod backfills;
 mod engine;
+mod fan_outs;
 mod schedules;
 mod simulator;
 mod triggers;
