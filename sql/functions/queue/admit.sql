@@ -1,7 +1,8 @@
 -- The way into `ready`: past pauses, limits and the other tenants.
 
 create or replace function queue.enter(p_tasks bigint[]) returns integer language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_entered integer;
     v_shared bigint[];
@@ -56,7 +57,8 @@ comment on function queue.enter is
     'Makes tasks ready that nothing else holds back, or parks those of paused runs; returns how many became ready.';
 
 create or replace function queue.admit(p_tasks bigint[]) returns integer language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_free bigint[];
     v_keys text[];
@@ -97,7 +99,8 @@ comment on function queue.admit is
     'Makes tasks ready as far as their limits allow; the others wait at their gate. Returns how many became ready.';
 
 create or replace function queue.open_gates(p_keys text[]) returns integer language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_gate queue.gate;
     v_room bigint;
@@ -139,7 +142,8 @@ end $$;
 comment on function queue.open_gates is 'Lets tasks in that wait at these gates, as far as there is room; returns how many became ready.';
 
 create or replace function queue.leave(p_tasks bigint[]) returns integer language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_keys text[];
 begin

@@ -37,8 +37,10 @@ returns table (
     logical_date date, step smallint, step_name text, kind text, index integer, arguments jsonb,
     attempts smallint, crashes smallint, attempts_max smallint, timeout_ms bigint)
 language plpgsql volatile
--- planned once, for lookups by key: statistics of tables that turn over every second mislead the planner
-set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+-- Planned once, as lookups by key in the order that is written: the tables turn over every second, and a plan that was
+-- made while one was small would read all of it for every batch, until statistics catch up.
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
     v_priority smallint;
@@ -81,14 +83,15 @@ begin
             select n.task_id, n.attempt_id, p_worker from numbered n
         )
         -- joined here, under the snapshot that saw the ready rows: the caller's query has an older one, which may not
-        -- see the tasks of a run that was started in between, and would keep back what has just been leased
+        -- see the tasks of a run that was started in between, and would keep back what has just been leased; row by row
+        -- (`offset 0`), whatever statistics say
         select n.task_id, n.attempt_id, v_priority, n.seq, k.run_id, r.pipeline, r.version_id,
                r.logical_date, k.step, s.name, s.kind, k.index, coalesce(k.arguments, s.arguments),
                k.attempts, k.crashes, s.attempts_max, s.timeout_ms
         from numbered n
-        join queue.task k on k.id = n.task_id
-        join queue.step s on s.run_id = k.run_id and s.index = k.step
-        join queue.run r on r.id = k.run_id;
+        cross join lateral (select t.* from queue.task t where t.id = n.task_id offset 0) k
+        cross join lateral (select p.* from queue.step p where p.run_id = k.run_id and p.index = k.step offset 0) s
+        cross join lateral (select u.* from queue.run u where u.id = k.run_id offset 0) r;
         get diagnostics v_claimed = row_count;
         v_left := v_left - v_claimed;
         v_base := v_base + v_claimed;

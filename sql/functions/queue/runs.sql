@@ -1,5 +1,6 @@
 create or replace function queue.open_run(p_run uuid) returns void language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_told bigint[];
     v_roots smallint[];

@@ -1,5 +1,4 @@
--- Statements here are planned once, for lookups by key: the planner would rather scan a table that was small when it was
--- last analysed, or plan anew at every call.
+-- The settings of these functions are those of queue.take, for its reasons.
 
 -- both returned nothing once
 drop function if exists queue.release_steps(uuid[], smallint[]);
@@ -7,7 +6,8 @@ drop function if exists queue.settle_steps(uuid[], smallint[]);
 
 create or replace function queue.release_steps(p_runs uuid[], p_steps smallint[]) returns integer
 language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_runs uuid[];
     v_steps smallint[];
@@ -28,7 +28,8 @@ comment on function queue.release_steps is 'Opens steps whose needs are met, and
 
 create or replace function queue.queue_steps(p_runs uuid[], p_steps smallint[]) returns integer
 language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_planned integer;
     v_expanding integer;
@@ -88,7 +89,8 @@ comment on function queue.step_end is 'How a step ends that has no open task.';
 
 create or replace function queue.settle_steps(p_runs uuid[], p_steps smallint[]) returns integer
 language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_released integer := 0;
     v_runs uuid[] := p_runs;
@@ -245,7 +247,8 @@ comment on function queue.tallied_from is
 create or replace function queue.count_finished(p_runs uuid[], p_steps smallint[], p_failed boolean[])
 returns table (run_id uuid, step smallint)
 language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
     v_runs uuid[];
@@ -258,8 +261,11 @@ begin
         from unnest(p_runs, p_steps, p_failed) u (run_id, step, failed)
         group by u.run_id, u.step
     ), sized as (
-        select f.*, s.tasks_total >= queue.tallied_from() and not s.sequence as is_large
-        from finished f join queue.step s on s.run_id = f.run_id and s.index = f.step
+        select f.*, s.is_large
+        from finished f
+        cross join lateral (
+            select p.tasks_total >= queue.tallied_from() and not p.sequence as is_large
+            from queue.step p where p.run_id = f.run_id and p.index = f.step offset 0) s
     ), tallied as (
         insert into queue.tally (run_id, step, ended, failed)
         select z.run_id, z.step, z.ended, z.failed from sized z where z.is_large
@@ -277,7 +283,8 @@ comment on function queue.count_finished is
 create or replace function queue.count_off(p_runs uuid[], p_steps smallint[], p_ended integer[], p_failed integer[])
 returns table (run_id uuid, step smallint)
 language plpgsql volatile
-set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
     return query

@@ -1,4 +1,4 @@
-"""apalis-postgres, from crates.io: a place kept for its program.
+"""apalis-postgres, from crates.io.
 
 The program is a crate of its own in `program/` beside this file, outside the workspace so that its dependencies are not
 ours. It is called as the others are, `PROGRAM TASKS LIMIT_SECONDS PROCESSES` with an empty database in DATABASE_URL, and
@@ -17,14 +17,15 @@ PROGRAM = Path(__file__).parent / "program"
 
 class ApalisPostgres(Drain):
     name = "apalis-postgres"
-    about = "as its program says"
+    about = "four workers in one process, claims of 500, `lock_tasks` off, no results, polling every 10 ms"
+    # Workers, not processes: they share a runtime.
+    processes = 4
 
     def prepare(self, cache, server, options):
         manifest = PROGRAM / "Cargo.toml"
-        if not manifest.exists():
-            raise Unavailable("its program is not written yet (infra/bench/peers/apalis_postgres/program)")
         target = cache.root / "apalis_postgres"
-        build = ["cargo", "build", "--release", "--quiet", "--manifest-path", manifest, "--target-dir", target]
+        build = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", manifest]
+        build += ["--target-dir", target]
         try:
             children.output(build, seconds=INSTALL_SECONDS)
         except Failed as failure:

@@ -40,6 +40,10 @@ pub struct Queue {
     /// Does not wait for the disk at commits, in both.
     #[arg(long)]
     no_durable: bool,
+    /// Keeps a snapshot open from before the first task on, as a forgotten report does: nothing that tasks leave behind
+    /// can be vacuumed.
+    #[arg(long)]
+    old_snapshot: bool,
 }
 
 /// Connections that the reference uses: as many transactions as the worker has on their way.
@@ -62,6 +66,7 @@ struct Measured {
     planning_seconds: f64,
     wal_bytes_per_task: f64,
     durable: bool,
+    old_snapshot: bool,
     slots: u32,
 }
 
@@ -88,6 +93,9 @@ impl Queue {
             table.add_row(["WAL per task, bytes".to_owned(), format!("{:.0}", measured.wal_bytes_per_task)]);
             let commits = if measured.durable { "durable" } else { "not durable" };
             table.add_row(["commits".to_owned(), commits.to_owned()]);
+            if measured.old_snapshot {
+                table.add_row(["beside".to_owned(), "an old snapshot".to_owned()]);
+            }
             table
         })?;
         Ok(ExitCode::SUCCESS)
@@ -117,6 +125,12 @@ impl Queue {
         let planning_seconds = began.elapsed().as_secs_f64();
         connection.execute("vacuum analyze").await?;
 
+        let mut reporter = database.acquire().await?;
+        if self.old_snapshot {
+            reporter.execute("begin isolation level repeatable read").await?;
+            reporter.execute("select count(*) from queue.pool").await?;
+        }
+
         progress.stage("running");
         let wal_before = wal_position(&mut connection).await?;
         let began_at = read_backlog(&mut connection).await?.now;
@@ -134,7 +148,10 @@ impl Queue {
         };
         let wal = wal_position(&mut connection).await? - wal_before;
         engine.stop().await?;
-        drop(connection);
+        if self.old_snapshot {
+            reporter.execute("rollback").await?;
+        }
+        drop((connection, reporter));
         database.close().await;
         let seconds = (ended_at - began_at).as_seconds_f64();
         let tasks_per_second = tasks as f64 / seconds;
@@ -148,6 +165,7 @@ impl Queue {
             planning_seconds,
             wal_bytes_per_task: wal as f64 / tasks as f64,
             durable: !self.no_durable,
+            old_snapshot: self.old_snapshot,
             slots: self.slots,
         })
     }
