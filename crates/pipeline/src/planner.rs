@@ -6,16 +6,16 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Expansion, JoinRule, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RetryPolicy,
-    RunContext, RunPlan, SequenceState, StepOutputs, graph,
+    Expansion, JoinRule, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, ResourceSpec,
+    RetryPolicy, RunContext, RunPlan, SequenceState, StepOutputs, graph,
     interpreter::{ITEMS_MAX, article},
     program::{Program, Site, Template},
     session::{Locals, Session},
     spec::{APPROVE_KIND, OUTPUTS_STEP, PIPELINE_KIND, SCHEDULER_POOL, STEPS_MAX, StepSpec},
 };
 
-/// The longest key of a limit.
-const LIMIT_KEY_MAX: usize = 500;
+/// The longest key of a limit, and of a result that is kept.
+const KEY_MAX: usize = 500;
 
 pub(crate) fn plan(
     spec: &PipelineSpec,
@@ -225,15 +225,27 @@ fn task_of(
     locals: Locals<'_>,
 ) -> Result<PlannedTask, PipelineError> {
     let arguments = program.with.evaluate(program.name, session, locals)?;
-    let Some(template) = &program.limit_key else {
-        return Ok(PlannedTask { index, arguments, limit_key: None });
+    let key = |template: &Option<Template>, whose: &str| {
+        template.as_ref().map(|template| key_of(program, template, whose, session, locals)).transpose()
     };
+    let limit_key = key(&program.limit_key, "a limit")?;
+    let cache_key = key(&program.cache_key, "a cached result")?;
+    Ok(PlannedTask { index, arguments, limit_key, cache_key })
+}
+
+fn key_of(
+    program: &Program<'_>,
+    template: &Template,
+    whose: &str,
+    session: &Session<'_>,
+    locals: Locals<'_>,
+) -> Result<String, PipelineError> {
     let key = text_of(template.evaluate(program.name, session, locals)?);
-    if key.is_empty() || key.len() > LIMIT_KEY_MAX {
-        let message = format!("a limit's key has 1 to {LIMIT_KEY_MAX} bytes, not {}", key.len());
+    if key.is_empty() || key.len() > KEY_MAX {
+        let message = format!("the key of {whose} has 1 to {KEY_MAX} bytes, not {}", key.len());
         return Err(template.unfit(program.name, message));
     }
-    Ok(PlannedTask { index, arguments, limit_key: Some(key) })
+    Ok(key)
 }
 
 fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedStep {
@@ -256,6 +268,8 @@ fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) ->
         finally: step.finally,
         concurrency: step.limit.as_ref().and_then(|limit| limit.concurrency),
         rate: step.limit.as_ref().and_then(|limit| limit.rate),
+        resources: step.resources.clone(),
+        cache: step.cache.clone(),
         tasks,
     }
 }
@@ -277,6 +291,8 @@ fn planned_outputs(index: u16, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedS
         finally: false,
         concurrency: None,
         rate: None,
+        resources: ResourceSpec::default(),
+        cache: None,
         tasks,
     }
 }
