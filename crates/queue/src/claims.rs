@@ -144,6 +144,34 @@ impl Claimer {
         Ok(self.claimed(rows))
     }
 
+    /// Whether claims of the pool weigh what tasks ask for: then nothing is claimed in advance.
+    pub async fn weighs(&self, connection: &mut PgConnection) -> Result<bool, QueueError> {
+        Ok(sqlx::query_file_scalar!("../../sql/queue/find_weighs.sql", self.pool)
+            .fetch_one(connection)
+            .await?)
+    }
+
+    /// Leases up to `count` ready tasks that fit into what the worker has left, in a transaction of its own: for pools
+    /// that weigh what tasks ask for.
+    pub async fn claim_fitting(
+        &self,
+        connection: &mut PgConnection,
+        count: u32,
+    ) -> Result<Vec<ClaimedTask>, QueueError> {
+        let after = self.lock().current();
+        let rows = sqlx::query_file_as!(
+            ClaimedRow,
+            "../../sql/queue/claim_fitting.sql",
+            self.pool,
+            self.worker.raw(),
+            count as i32,
+            &after
+        )
+        .fetch_all(connection)
+        .await?;
+        Ok(self.claimed(rows))
+    }
+
     fn claimed(&self, rows: Vec<ClaimedRow>) -> Vec<ClaimedTask> {
         let mut marks = self.lock();
         for row in &rows {

@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use tale_queue::{JoinRule, Limit, NewStep, NewTask, Retry, SCHEDULER_POOL};
+use tale_queue::{JoinRule, Limit, NewStep, NewTask, Resources, Retry, SCHEDULER_POOL};
 
 /// A run to come.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl StepPlan {
 
     pub fn tasks(&self) -> Vec<NewTask> {
         (0..self.fates.len() as u32)
-            .map(|index| NewTask { index, arguments: Value::Null, limit_key: None })
+            .map(|index| NewTask { index, arguments: Value::Null, limit_key: None, cache_key: None })
             .collect()
     }
 
@@ -114,6 +114,8 @@ impl StepPlan {
             join: JoinRule::AllSuccess,
             is_finally: false,
             limit: Limit::default(),
+            asks: Resources::default(),
+            cache: None,
             sequence: self.shape == Shape::Sequence,
             tasks: self.is_known().then(|| self.tasks()),
         }

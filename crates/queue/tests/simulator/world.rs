@@ -365,7 +365,12 @@ impl World {
         };
         let tasks: Vec<NewTask> = indexes
             .clone()
-            .map(|index| NewTask { index: index as u32, arguments: Value::Null, limit_key: None })
+            .map(|index| NewTask {
+                index: index as u32,
+                arguments: Value::Null,
+                limit_key: None,
+                cache_key: None,
+            })
             .collect();
         let expansion = (step.shape != Shape::Skipped).then_some((total as u32, tasks.as_slice()));
         let won = expand_step(connection, lease, expansion).await.unwrap();
