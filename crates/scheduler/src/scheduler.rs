@@ -99,6 +99,7 @@ impl Scheduler {
             host: self.settings.host.clone(),
             pid: std::process::id(),
             slots: BATCH,
+            has: None,
         };
         let specs = Specs::default();
         while !stop.is_cancelled() {

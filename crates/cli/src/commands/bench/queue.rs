@@ -197,6 +197,7 @@ fn trigger(spec: &PipelineSpec, params: serde_json::Map<String, serde_json::Valu
         priority: Priority::Normal,
         started_by: "tale bench queue".to_owned(),
         reason: None,
+        uses_cache: true,
     }
 }
 
