@@ -130,7 +130,8 @@ begin
         return;
     end if;
 
-    for v_next in select c.* from queue.candidates(p_pool, v_worker, v_slots, p_after) c loop
+    -- some more than it can take: others may be taking the first of them at this moment
+    for v_next in select c.* from queue.candidates(p_pool, v_worker, v_slots + 16, p_after) c loop
         exit when v_slots <= 0;
         if v_slots <= v_kept_slots
             or v_next.cpu_millis > 0 and v_next.cpu_millis > v_cpu - v_kept_cpu
