@@ -122,6 +122,10 @@ pub enum Command {
     Approve(commands::approve::Approve),
     /// Limits how many tasks of a pool run at a time.
     Limit(commands::limit::Limit),
+    /// Lists tenants and weighs them against each other.
+    Tenant(commands::tenant::Tenant),
+    /// Lists and forgets results of tasks that later runs may take.
+    Cache(commands::cache::Cache),
     /// Shows what changed between two versions of a pipeline.
     Diff(commands::diff::Diff),
     /// Lists what operators did.

@@ -3,7 +3,7 @@
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tale_queue::Wake;
+use tale_queue::{Resources, Wake};
 use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerSettings, Watched};
 use tale_storage::Store;
 use tale_tasks::kinds;
@@ -18,6 +18,8 @@ use crate::{failure::Failure, installation::Installation};
 pub struct EngineSettings {
     /// The pools that this process works for, with the slots of each.
     pub pools: Vec<(String, u32)>,
+    /// What the tasks of each of its workers may use together.
+    pub has: Resources,
     /// Whether it schedules too.
     pub scheduler: bool,
     /// Whether that scheduler fires schedules.
@@ -71,6 +73,7 @@ impl Engine {
                         lease: settings.lease,
                         grace: settings.grace,
                         host: host.clone(),
+                        has: Some(settings.has.clone()),
                         secrets: SecretSources { directory: settings.secrets_dir.clone() },
                         ..WorkerSettings::new(pool, *slots)
                     },

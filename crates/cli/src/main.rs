@@ -2,6 +2,7 @@
 
 mod amounts;
 mod arguments;
+mod capacity;
 mod commands;
 mod engine;
 mod failure;

@@ -7,6 +7,7 @@ use tale_primitives::Digest;
 /// by programs of the version before: a change of a signature adds a function, and the old one goes a version later.
 const FILES: &[(&str, &str)] = &[
     ("queue/claim.sql", include_str!("../../../sql/functions/queue/claim.sql")),
+    ("queue/fit.sql", include_str!("../../../sql/functions/queue/fit.sql")),
     ("queue/admit.sql", include_str!("../../../sql/functions/queue/admit.sql")),
     ("queue/settle.sql", include_str!("../../../sql/functions/queue/settle.sql")),
     ("queue/complete.sql", include_str!("../../../sql/functions/queue/complete.sql")),

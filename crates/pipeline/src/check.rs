@@ -2,11 +2,11 @@
 
 use crate::{
     arguments::Arguments,
-    draft::{self, Draft},
-    kinds::KindCatalog,
+    draft::{self, Draft, DraftStep},
+    kinds::{KindCatalog, KindDescription},
     names::Names,
     problem::{Problem, Problems, Source},
-    spec::{PIPELINE_KIND, PipelineSpec},
+    spec::{PIPELINE_KIND, PipelineSpec, SCHEDULER_POOL},
     suggest,
     yaml::{self, Yaml, to_json_map},
 };
@@ -89,6 +89,25 @@ fn check_kinds(draft: &mut Draft<'_>, kinds: &KindCatalog, problems: &mut Proble
         if step.with_is_read {
             arguments.check(kind, step.with, &uses.span, problems);
         }
+        check_resources_and_cache(step, kind, problems);
+    }
+}
+
+/// Fills in what the kind's tasks ask for, and refuses what the kind cannot have.
+fn check_resources_and_cache(step: &mut DraftStep<'_>, kind: &KindDescription, problems: &mut Problems<'_>) {
+    if let (Some(span), Some(SCHEDULER_POOL)) = (&step.resources, kind.pool.as_deref()) {
+        let message = format!("kind {} takes no `resources`: it waits without a worker", kind.name);
+        let help = "take it out; the steps of a child pipeline ask for what they need".to_owned();
+        problems.add("needless-resources", span.clone(), message, Some(help));
+    }
+    if let (Some(span), false) = (&step.cache, kind.cacheable) {
+        let message = format!("results of kind {} cannot be cached", kind.name);
+        let help = "it changes something or depends on more than its arguments: take `cache` out; \
+                    `tale kinds` lists the kinds that can be cached";
+        problems.add("not-cacheable", span.clone(), message, Some(help.to_owned()));
+    }
+    if let Some(spec) = &mut step.spec {
+        spec.resources = std::mem::take(&mut spec.resources).or(&kind.resources);
     }
 }
 

@@ -31,9 +31,22 @@ const TOP_KEYS: [&str; 9] = [
     "outputs",
 ];
 const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
-const STEP_KEYS: [&str; 13] = [
-    "uses", "with", "for_each", "sequence", "needs", "join", "when", "finally", "pool", "limit", "retry",
-    "timeout", "tolerate",
+const STEP_KEYS: [&str; 15] = [
+    "uses",
+    "with",
+    "for_each",
+    "sequence",
+    "needs",
+    "join",
+    "when",
+    "finally",
+    "pool",
+    "resources",
+    "limit",
+    "retry",
+    "timeout",
+    "tolerate",
+    "cache",
 ];
 const RETRY_KEYS: [&str; 2] = ["attempts", "backoff"];
 const BACKOFF_KEYS: [&str; 2] = ["base", "cap"];
@@ -66,6 +79,12 @@ pub(crate) struct DraftStep<'n> {
     pub when: Option<&'n Node>,
     /// The key of its limit.
     pub limit_key: Option<&'n Node>,
+    /// The key under which its results are kept.
+    pub cache_key: Option<&'n Node>,
+    /// Where `resources` is written.
+    pub resources: Option<Range<usize>>,
+    /// Where `cache` is written.
+    pub cache: Option<Range<usize>>,
     pub needs: Vec<Word<'n>>,
     /// Whether `pool` is written.
     pub names_pool: bool,
@@ -180,6 +199,15 @@ impl Reader<'_, '_> {
         }
         let limit_node = find(entries, "limit");
         let limit = limit_node.and_then(|node| self.limit(node));
+        let resources = find(entries, "resources").and_then(|node| self.resources(node));
+        let cache_node = find(entries, "cache");
+        let cache = cache_node.and_then(|node| self.cache(node));
+        let key_span =
+            |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_span.clone());
+        let key_of = |node: Option<&'n Node>| match &node?.value {
+            Yaml::Map(entries) => find(entries, "key"),
+            _ => None,
+        };
         for only_with_for_each in ["sequence", "tolerate"] {
             let misplaced = entries.iter().find(|entry| entry.key == only_with_for_each);
             if let (Some(entry), None) = (misplaced, for_each) {
@@ -203,6 +231,8 @@ impl Reader<'_, '_> {
             join,
             finally,
             limit,
+            resources: resources.unwrap_or_default(),
+            cache: cache.clone(),
         });
         DraftStep {
             name: &step.key,
@@ -211,10 +241,10 @@ impl Reader<'_, '_> {
             with_is_read,
             for_each,
             when,
-            limit_key: limit_node.and_then(|node| match &node.value {
-                Yaml::Map(entries) => find(entries, "key"),
-                _ => None,
-            }),
+            limit_key: key_of(limit_node),
+            cache_key: key_of(cache_node),
+            resources: key_span("resources"),
+            cache: key_span("cache").filter(|_| cache.is_some()),
             needs,
             names_pool: find(entries, "pool").is_some(),
             spec,

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::spec::{APPROVE_KIND, PIPELINE_KIND, SCHEDULER_POOL};
+use crate::{
+    resources::ResourceSpec,
+    spec::{APPROVE_KIND, PIPELINE_KIND, SCHEDULER_POOL},
+};
 
 /// One task kind, as its implementation publishes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,12 @@ pub struct KindDescription {
     pub outputs: Value,
     /// The pool of steps that name none.
     pub pool: Option<String>,
+    /// What tasks ask of their worker where the step does not say it.
+    #[serde(default, skip_serializing_if = "ResourceSpec::is_empty")]
+    pub resources: ResourceSpec,
+    /// Whether results may be kept and stand in for later tasks.
+    #[serde(default)]
+    pub cacheable: bool,
 }
 
 /// Every task kind that pipelines may use.
@@ -65,6 +74,8 @@ fn child_pipeline() -> KindDescription {
             "description": "The top-level `outputs` of the child run.",
         }),
         pool: Some(SCHEDULER_POOL.to_owned()),
+        resources: ResourceSpec::default(),
+        cacheable: false,
     }
 }
 
@@ -97,5 +108,7 @@ fn approve() -> KindDescription {
             },
         }),
         pool: Some(SCHEDULER_POOL.to_owned()),
+        resources: ResourceSpec::default(),
+        cacheable: false,
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arguments;
+mod cache;
 mod check;
 mod cost;
 mod draft;
@@ -19,6 +20,7 @@ mod problem;
 mod program;
 mod quantity;
 mod reader;
+mod resources;
 mod schedule;
 mod schema;
 mod secrets;
@@ -29,6 +31,7 @@ mod template;
 mod trigger;
 mod yaml;
 
+pub use cache::CacheSpec;
 pub use check::{check, parse};
 pub use error::PipelineError;
 pub use fan_out::{FanOut, ItemSource, OutputsPath, Variables};
@@ -39,6 +42,8 @@ pub use plan::{
     expand, plan, references,
 };
 pub use problem::{Problem, Source};
+pub use quantity::{bytes, cpu_millis, is_label, milliseconds};
+pub use resources::ResourceSpec;
 pub use schedule::{FireDate, Missed, ScheduleSpec};
 pub use schema::schema;
 pub use spec::{

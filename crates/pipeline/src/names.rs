@@ -85,6 +85,9 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
             if let Some(node) = step.limit_key {
                 self.node(node, at("limit"), &mut found, problems);
             }
+            if let Some(node) = step.cache_key {
+                self.node(node, at("cache"), &mut found, problems);
+            }
             self.refuse_itself(index, &found, problems);
             self.refuse_finally(step, &found, problems);
             edges.push(found);
@@ -400,8 +403,8 @@ fn out_of_place(name: &str, place: Place<'_, '_>) -> Option<String> {
     let fans_out = step.is_some_and(|step| step.for_each.is_some());
     let in_sequence = step.and_then(|step| step.spec.as_ref()).is_some_and(|spec| spec.sequence);
     match (name, place.key) {
-        ("item" | "index", "with" | "limit") if fans_out => None,
-        ("item" | "index", "with" | "limit") => Some("add `for_each` to the step".to_owned()),
+        ("item" | "index", "with" | "limit" | "cache") if fans_out => None,
+        ("item" | "index", "with" | "limit" | "cache") => Some("add `for_each` to the step".to_owned()),
         ("previous", "with") if in_sequence => None,
         ("previous", "with") => Some("add `for_each` and `sequence: true` to the step".to_owned()),
         _ => Some(format!("only the `with` of a step with `for_each` has `{name}`")),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tale_primitives::{RunId, UtcDay};
 
-use crate::{JoinRule, PipelineError, PipelineSpec, RateSpec, RetryPolicy};
+use crate::{CacheSpec, JoinRule, PipelineError, PipelineSpec, RateSpec, ResourceSpec, RetryPolicy};
 
 /// What `run` is in expressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,12 @@ pub struct PlannedStep {
     /// How many of its tasks with one key start within a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateSpec>,
+    /// What each of its tasks asks of the worker that runs it.
+    #[serde(skip_serializing_if = "ResourceSpec::is_empty")]
+    pub resources: ResourceSpec,
+    /// How its results are kept for later runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheSpec>,
     /// Its tasks, as far as they are known.
     pub tasks: PlannedTasks,
 }
@@ -94,6 +100,9 @@ pub struct PlannedTask {
     /// The key of its limit, where the step has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_key: Option<String>,
+    /// What its result is known by, where the step says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_key: Option<String>,
 }
 
 /// The outputs of finished steps by name: null for a skipped step, a list for a fan-out.

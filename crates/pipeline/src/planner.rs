@@ -9,16 +9,16 @@ use chrono::SecondsFormat;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Expansion, JoinRule, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RetryPolicy,
-    RunContext, RunPlan, SequenceState, StepOutputs, graph,
+    Expansion, JoinRule, PipelineError, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, ResourceSpec,
+    RetryPolicy, RunContext, RunPlan, SequenceState, StepOutputs, graph,
     interpreter::{ITEMS_MAX, article},
     program::{Program, Site, Template},
     session::{Locals, Session},
     spec::{APPROVE_KIND, OUTPUTS_STEP, PIPELINE_KIND, SCHEDULER_POOL, STEPS_MAX, StepSpec},
 };
 
-/// The longest key of a limit.
-const LIMIT_KEY_MAX: usize = 500;
+/// The longest key of a limit, and of a result that is kept.
+const KEY_MAX: usize = 500;
 
 /// A fan-out that is larger is no part of the plan: the scheduler inserts it part by part.
 pub(crate) const PLANNED_TASKS_MAX: usize = 5_000;
@@ -284,7 +284,12 @@ fn task_of(
     locals: Locals<'_>,
 ) -> Result<PlannedTask, PipelineError> {
     let arguments = program.with.evaluate(program.name, session, locals)?;
-    Ok(PlannedTask { index, arguments, limit_key: limit_key(program, session, locals)? })
+    Ok(PlannedTask {
+        index,
+        arguments,
+        limit_key: limit_key(program, session, locals)?,
+        cache_key: cache_key(program, session, locals)?,
+    })
 }
 
 /// The key of a task's limit, where its step has one.
@@ -293,10 +298,29 @@ pub(crate) fn limit_key(
     session: &Session<'_>,
     locals: Locals<'_>,
 ) -> Result<Option<String>, PipelineError> {
-    let Some(template) = &program.limit_key else { return Ok(None) };
+    key_of(program, program.limit_key.as_ref(), "a limit", session, locals)
+}
+
+/// The key of a task's result, where its step says by what it is known.
+pub(crate) fn cache_key(
+    program: &Program<'_>,
+    session: &Session<'_>,
+    locals: Locals<'_>,
+) -> Result<Option<String>, PipelineError> {
+    key_of(program, program.cache_key.as_ref(), "a cached result", session, locals)
+}
+
+fn key_of(
+    program: &Program<'_>,
+    template: Option<&Template>,
+    whose: &str,
+    session: &Session<'_>,
+    locals: Locals<'_>,
+) -> Result<Option<String>, PipelineError> {
+    let Some(template) = template else { return Ok(None) };
     let key = text_of(template.evaluate(program.name, session, locals)?);
-    if key.is_empty() || key.len() > LIMIT_KEY_MAX {
-        let message = format!("a limit's key has 1 to {LIMIT_KEY_MAX} bytes, not {}", key.len());
+    if key.is_empty() || key.len() > KEY_MAX {
+        let message = format!("the key of {whose} has 1 to {KEY_MAX} bytes, not {}", key.len());
         return Err(template.unfit(program.name, message));
     }
     Ok(Some(key))
@@ -322,6 +346,8 @@ fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) ->
         finally: step.finally,
         concurrency: step.limit.as_ref().and_then(|limit| limit.concurrency),
         rate: step.limit.as_ref().and_then(|limit| limit.rate),
+        resources: step.resources.clone(),
+        cache: step.cache.clone(),
         tasks,
     }
 }
@@ -343,6 +369,8 @@ fn planned_outputs(index: u16, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedS
         finally: false,
         concurrency: None,
         rate: None,
+        resources: ResourceSpec::default(),
+        cache: None,
         tasks,
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Program<'s> {
     pub with: Template,
     /// The key of its limit.
     pub limit_key: Option<Template>,
+    /// The key under which its results are kept.
+    pub cache_key: Option<Template>,
 }
 
 /// A value with its expressions compiled.
@@ -86,19 +88,26 @@ impl<'s> Program<'s> {
             for_each: step.for_each.as_ref().map(|value| compile(value, "for_each")).transpose()?,
             with: Template::compile_map(inside, "with".to_owned(), &step.with)?,
             limit_key: step.limit.as_ref().map(|limit| compile(&limit.key, "limit.key")).transpose()?,
+            cache_key: step
+                .cache
+                .as_ref()
+                .and_then(|cache| cache.key.as_ref())
+                .map(|key| compile(key, "cache.key"))
+                .transpose()?,
         })
     }
 
     pub(crate) fn of_outputs(outputs: &Map<String, Value>) -> Result<Self, PipelineError> {
         let site = Site::without_secrets(OUTPUTS_STEP);
         let with = Template::compile_map(site, "outputs".to_owned(), outputs)?;
-        Ok(Self { name: OUTPUTS_STEP, when: None, for_each: None, with, limit_key: None })
+        Ok(Self { name: OUTPUTS_STEP, when: None, for_each: None, with, limit_key: None, cache_key: None })
     }
 
     /// The steps whose outputs it reads.
     pub(crate) fn steps(&self) -> BTreeSet<&str> {
         let mut steps = BTreeSet::new();
-        let templates = self.when.iter().chain(&self.for_each).chain([&self.with]).chain(&self.limit_key);
+        let keys = self.limit_key.iter().chain(&self.cache_key);
+        let templates = self.when.iter().chain(&self.for_each).chain([&self.with]).chain(keys);
         templates.for_each(|template| template.add_steps(&mut steps));
         steps
     }

@@ -1,11 +1,11 @@
-//! Durations (`1h30m`) and percentages (`0.5%`).
+//! Durations (`1h30m`), percentages (`0.5%`), processors (`500m`), memory (`4GiB`) and labels (`zone-a`).
 
 /// The longest duration: a year.
 const MILLISECONDS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// The milliseconds of a duration such as `500ms`, `10m` or `1h30m`: whole numbers, each unit at most once,
 /// from the largest to the smallest. Nothing where the text is something else, or is more than a year.
-pub(crate) fn milliseconds(text: &str) -> Option<u64> {
+pub fn milliseconds(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 5] =
         [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let mut rest = text;
@@ -38,9 +38,95 @@ pub(crate) fn parts_per_million(text: &str) -> Option<u32> {
     (ppm <= 100 * PPM_OF_PERCENT).then_some(ppm)
 }
 
+/// The thousandths of a number of processors such as `500m`, `2` or `0.5`: at most three decimals.
+pub fn cpu_millis(text: &str) -> Option<u32> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(millis) = text.strip_suffix('m') {
+        return digits(millis).then(|| millis.parse().ok()).flatten();
+    }
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    let whole: u32 = whole.parse().ok()?;
+    let decimals: u32 = format!("{decimals:0<3}").parse().ok()?;
+    whole.checked_mul(1_000)?.checked_add(decimals)
+}
+
+/// No machine has more memory: a pebibyte.
+const BYTES_MAX: u64 = 1 << 50;
+
+/// The bytes of an amount of memory such as `512MiB`, `4GiB` or `2GB`: a whole number and a unit, at most 1024 TiB.
+pub fn bytes(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 8] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor).filter(|bytes| *bytes <= BYTES_MAX)
+}
+
+/// Whether a text can label a worker: up to 63 of `a-z`, `0-9`, `.`, `-` and `_`, the first a letter or digit.
+pub fn is_label(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 63
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-' | b'_'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_are_read_to_the_thousandth() {
+        for (text, expected) in [
+            ("500m", Some(500)),
+            ("2", Some(2_000)),
+            ("0.5", Some(500)),
+            ("1.125", Some(1_125)),
+            ("0", Some(0)),
+            ("", None),
+            ("m", None),
+            ("-1", None),
+            ("1.", None),
+            ("1.0001", None),
+            ("1e3", None),
+            ("4294968", None),
+            ("0.5m", None),
+        ] {
+            assert_eq!(cpu_millis(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_is_read_to_the_byte() {
+        for (text, expected) in [
+            ("4GiB", Some(4 << 30)),
+            ("512MiB", Some(512 << 20)),
+            ("1kB", Some(1_000)),
+            ("2GB", Some(2_000_000_000)),
+            ("0MiB", Some(0)),
+            ("1024TiB", Some(1 << 50)),
+            ("1025TiB", None),
+            ("4", None),
+            ("GiB", None),
+            ("4 GiB", None),
+            ("4gib", None),
+            ("0.5GiB", None),
+            ("99999999999999999999GiB", None),
+        ] {
+            assert_eq!(bytes(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read_to_the_millisecond() {

@@ -240,6 +240,8 @@ fn step(expression: &Value) -> Value {
                 "anyOf": [{ "type": "boolean" }, expression],
             },
             "pool": { "$ref": "#/$defs/name", "description": "The pool whose workers run the tasks." },
+            "resources": resources(),
+            "cache": cache(),
             "retry": {
                 "type": "object",
                 "additionalProperties": false,
@@ -263,5 +265,56 @@ fn step(expression: &Value) -> Value {
                 "description": "How many of the fan-out's tasks may fail, such as 25%.",
             },
         },
+    })
+}
+
+fn resources() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "description": "What each task asks of the worker that runs it, beside a slot.",
+        "properties": {
+            "cpu": {
+                "description": "Processors, such as 2 or 0.5, or thousandths: 500m.",
+                "anyOf": [
+                    { "type": "number", "minimum": 0, "maximum": 10_000 },
+                    { "type": "string", "pattern": r"^[0-9]+(m|\.[0-9]{1,3})?$" },
+                ],
+                "examples": ["500m", 2],
+            },
+            "memory": {
+                "type": "string", "pattern": "^[0-9]+([KMGT]iB|[kMGT]B)$",
+                "description": "A whole number and its unit, such as 512MiB.",
+                "examples": ["4GiB"],
+            },
+            "gpu": { "type": "integer", "minimum": 0, "maximum": 1024, "description": "Whole GPUs." },
+            "labels": {
+                "type": "array",
+                "maxItems": 16,
+                "items": { "type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,62}$" },
+                "description": "Labels that the worker must have.",
+                "examples": [["zone-a", "a100"]],
+            },
+        },
+    })
+}
+
+fn cache() -> Value {
+    json!({
+        "description": "Keep the tasks' results, and take them instead of running the same tasks again.",
+        "anyOf": [
+            { "type": "boolean" },
+            {
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "key": {
+                        "type": "string",
+                        "description": "What a result is known by, instead of the arguments: a text, perhaps with expressions.",
+                    },
+                    "ttl": { "$ref": "#/$defs/duration", "description": "How old a result may be." },
+                },
+            },
+        ],
     })
 }

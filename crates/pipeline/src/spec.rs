@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tale_primitives::{Digest, Name, SecretName};
 
-use crate::{error::PipelineError, program::Program, schedule::ScheduleSpec, trigger::TriggerSpec};
+use crate::{
+    cache::CacheSpec, error::PipelineError, program::Program, resources::ResourceSpec,
+    schedule::ScheduleSpec, trigger::TriggerSpec,
+};
 
 /// The pool of a step that names none and whose kind names none.
 pub const DEFAULT_POOL: &str = "cpu";
@@ -145,6 +148,12 @@ pub struct StepSpec {
     /// How many of its tasks with one key may run or start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitSpec>,
+    /// What each of its tasks asks of the worker that runs it.
+    #[serde(default, skip_serializing_if = "ResourceSpec::is_empty")]
+    pub resources: ResourceSpec,
+    /// How its results are kept for later runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheSpec>,
 }
 
 /// Which ends of the needed steps open a step.

@@ -312,7 +312,7 @@ fn expanded(
 }
 
 fn only(arguments: Value) -> Expansion {
-    Expansion::Tasks(vec![PlannedTask { index: 0, arguments, limit_key: None }])
+    Expansion::Tasks(vec![PlannedTask { index: 0, arguments, limit_key: None, cache_key: None }])
 }
 
 #[test]
@@ -356,6 +356,7 @@ fn a_fan_out_has_one_task_per_item_even_for_none() {
         index,
         arguments: json!({ "participant": { "name": name }, "round": index }),
         limit_key: None,
+        cache_key: None,
     };
     assert_eq!(expansion, Expansion::Tasks(vec![task(0, "a"), task(1, "b")]));
     let none = expanded(&spec, 1, json!({ "select": { "participants": [] } }), None).expect("tasks");
@@ -374,7 +375,10 @@ fn a_sequence_goes_on_from_the_outputs_of_the_item_before() {
     let next = |round: u32, previous: Value| {
         let arguments =
             json!({ "pipeline": "training-round", "params": { "round": round, "base": previous } });
-        Expansion::Next { task: PlannedTask { index: round, arguments, limit_key: None }, total: 3 }
+        Expansion::Next {
+            task: PlannedTask { index: round, arguments, limit_key: None, cache_key: None },
+            total: 3,
+        }
     };
     let at = |next_index, previous| Some(SequenceState { next_index, previous });
     assert_eq!(expanded(&spec, 2, json!({}), None).expect("first"), next(0, Value::Null));

@@ -157,6 +157,34 @@ impl Claimer {
         Ok(self.claimed(&search, count, rows))
     }
 
+    /// Whether claims of the pool weigh what tasks ask for: then nothing is claimed in advance.
+    pub async fn weighs(&self, connection: &mut PgConnection) -> Result<bool, QueueError> {
+        Ok(sqlx::query_file_scalar!("../../sql/queue/find_weighs.sql", self.pool)
+            .fetch_one(connection)
+            .await?)
+    }
+
+    /// Leases up to `count` ready tasks that fit into what the worker has left, in a transaction of its own: for pools
+    /// that weigh what tasks ask for.
+    pub async fn claim_fitting(
+        &self,
+        connection: &mut PgConnection,
+        count: u32,
+    ) -> Result<Vec<ClaimedTask>, QueueError> {
+        let search = self.lock().begin();
+        let rows = sqlx::query_file_as!(
+            ClaimedRow,
+            "../../sql/queue/claim_fitting.sql",
+            self.pool,
+            self.worker.raw(),
+            count as i32,
+            &search.after
+        )
+        .fetch_all(connection)
+        .await?;
+        Ok(self.claimed(&search, count, rows))
+    }
+
     fn claimed(&self, search: &Search, count: u32, rows: Vec<ClaimedRow>) -> Vec<ClaimedTask> {
         self.lock().end(search, rows.len() < count as usize, &rows);
         rows.into_iter().map(ClaimedTask::from).collect()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 use tale_primitives::{AttemptId, RunId, TaskId, UtcDay};
 
-use crate::{Lease, NewTask, Priority, QueueError};
+use crate::{Lease, NewTask, Priority, QueueError, cache::note_cache_keys};
 
 /// What an expansion needs to know of its run.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ pub async fn expand_step(
     let indexes: Vec<i32> = tasks.iter().map(|task| task.index as i32).collect();
     let arguments: Vec<Json<&Value>> = tasks.iter().map(|task| Json(&task.arguments)).collect();
     let limit_keys: Vec<Option<&str>> = tasks.iter().map(|task| task.limit_key.as_deref()).collect();
-    Ok(sqlx::query_file_scalar!(
+    let is_held = sqlx::query_file_scalar!(
         "../../sql/queue/expand_step.sql",
         lease.task.raw(),
         lease.attempt.raw(),
@@ -112,8 +112,13 @@ pub async fn expand_step(
         arguments.as_slice() as &[Json<&Value>],
         limit_keys.as_slice() as &[Option<&str>]
     )
-    .fetch_one(connection)
-    .await?)
+    .fetch_one(&mut *connection)
+    .await?;
+    if is_held {
+        // in the caller's transaction: nobody claims them before
+        note_cache_keys(connection, lease.task, tasks).await?;
+    }
+    Ok(is_held)
 }
 
 /// Fails a step whose expressions could not be evaluated.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cache;
 mod claims;
 mod control;
 mod error;
@@ -9,10 +10,17 @@ mod outcomes;
 mod parts;
 mod pipelines;
 mod reports;
+mod resources;
 mod runs;
+mod tenants;
 mod wake;
 mod workers;
 
+pub use cache::{
+    CacheDecision, CacheLookup, CachePolicy, CachedResult, KeptResult, NewCachedResult, NewestResult,
+    cache_decisions, clear_cached_results, keep_result, list_cached_results, look_up_result,
+    note_cache_decision,
+};
 pub use claims::{ClaimedTask, Claimer, Lease};
 pub use control::{
     Again, AuditEntry, Decision, OpenQuestion, Question, answer_knocks, await_approval, decide,
@@ -35,9 +43,11 @@ pub use reports::{
     AttemptReport, Backlog, ChildRun, RunFilter, RunProgress, RunReport, RunStanding, RunSummary, StepReport,
     TaskReport, child_runs, list_runs, read_backlog, run_progress, run_report, run_state, run_states,
 };
+pub use resources::{Bytes, Cpu, Nearest, Resources, Unfit, unfit_steps};
 pub use runs::{
     JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,
 };
+pub use tenants::{Tenant, WEIGHT_MAX, list_tenants, set_tenant_weight};
 pub use wake::{Wake, Wakeups, notify_ready};
 pub use workers::{
     Heartbeat, NewWorker, Reaped, WorkerReport, beat, deregister_worker, fold_tallies, list_workers,

@@ -8,7 +8,12 @@ use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 use tale_primitives::{AttemptId, RunId, TaskId, UtcDay};
 
-use crate::{QueueError, expansions::await_child};
+use crate::{
+    QueueError, Resources,
+    cache::{CachePolicy, set_caches},
+    expansions::await_child,
+    resources::lane,
+};
 
 /// Whether a run goes on, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -115,6 +120,8 @@ pub struct NewRun {
     pub tenant: Option<String>,
     /// The waiting task of another run, for a sub-run.
     pub parent: Option<Parent>,
+    /// Whether its tasks may take results that were kept; a sub-run takes none where its parent takes none.
+    pub uses_cache: bool,
     /// The steps, by index.
     pub steps: Vec<NewStep>,
 }
@@ -206,6 +213,10 @@ pub struct NewStep {
     pub is_finally: bool,
     /// How many of its tasks with one key may run or start.
     pub limit: Limit,
+    /// What each of its tasks asks of the worker that runs it.
+    pub asks: Resources,
+    /// How the results of its tasks are kept and taken, where they are.
+    pub cache: Option<CachePolicy>,
     /// Its tasks where they are known already; otherwise the scheduler expands the step when its needs are met.
     pub tasks: Option<Vec<NewTask>>,
 }
@@ -219,6 +230,8 @@ pub struct NewTask {
     pub arguments: Value,
     /// The evaluated key of the step's limit, where it has one.
     pub limit_key: Option<String>,
+    /// What the task's result is known by, where the step says so.
+    pub cache_key: Option<String>,
 }
 
 /// What starting a run did.
@@ -267,6 +280,7 @@ pub async fn start_run(connection: &mut PgConnection, run: &NewRun) -> Result<Op
     }
     insert_steps(connection, run).await?;
     insert_tasks(connection, run).await?;
+    set_caches(connection, run).await?;
     // a sub-run goes on where its parent does
     let goes_on = run.parent.is_some()
         || sqlx::query_file_scalar!("../../sql/queue/take_place.sql", run.id.raw(), run.pipeline)
@@ -280,8 +294,11 @@ pub async fn start_run(connection: &mut PgConnection, run: &NewRun) -> Result<Op
 
 async fn insert_steps(connection: &mut PgConnection, run: &NewRun) -> Result<(), QueueError> {
     let steps = &run.steps;
-    let pools: Vec<String> = steps.iter().map(|step| step.pool.clone()).collect();
+    let mut pools: Vec<String> = steps.iter().map(|step| step.pool.clone()).collect();
     sqlx::query_file!("../../sql/queue/ensure_pools.sql", &pools).execute(&mut *connection).await?;
+    for (pool, step) in pools.iter_mut().zip(steps) {
+        *pool = lane(connection, pool, &step.asks).await?;
+    }
 
     let indexes: Vec<i16> = (0..steps.len()).map(|index| index as i16).collect();
     let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();

@@ -7,7 +7,12 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::{AttemptId, TaskId, WorkerId};
 
-use crate::{Lease, QueueError, claims::pool_id, outcomes::tokens};
+use crate::{
+    Lease, QueueError, Resources,
+    claims::pool_id,
+    outcomes::tokens,
+    resources::{resources, stored, stored_bytes},
+};
 
 /// A worker process that starts.
 #[derive(Debug, Clone)]
@@ -22,6 +27,8 @@ pub struct NewWorker {
     pub pid: u32,
     /// How many tasks it runs at a time.
     pub slots: u32,
+    /// What its tasks may use together; without it, it is given no task that asks for anything.
+    pub has: Option<Resources>,
 }
 
 /// The answer to a heartbeat.
@@ -57,6 +64,10 @@ pub struct WorkerReport {
     pub slots: i32,
     /// How many it holds now.
     pub running: i64,
+    /// What its tasks may use together, where it says so.
+    pub has: Option<Resources>,
+    /// What those that it holds use of it.
+    pub used: Resources,
     /// When it started.
     pub started_at: DateTime<Utc>,
     /// Its last heartbeat.
@@ -66,16 +77,24 @@ pub struct WorkerReport {
 /// Makes a worker known; repeating it counts as a heartbeat.
 pub async fn register_worker(connection: &mut PgConnection, worker: &NewWorker) -> Result<(), QueueError> {
     let pool = pool_id(connection, &worker.pool).await?;
+    let has = worker.has.as_ref();
     sqlx::query_file!(
         "../../sql/queue/register_worker.sql",
         worker.id.raw(),
         pool,
         worker.host,
         worker.pid as i32,
-        worker.slots as i32
+        worker.slots as i32,
+        has.map(|has| stored(has.cpu_millis)),
+        has.map(|has| stored_bytes(has.memory_bytes)),
+        has.map(|has| stored(has.gpus)),
+        has.map(|has| has.labels.as_slice())
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if has.is_some_and(|has| has.gpus > 0) {
+        sqlx::query_file!("../../sql/queue/weigh_pool.sql", pool).execute(connection).await?;
+    }
     Ok(())
 }
 
@@ -152,6 +171,11 @@ pub async fn list_workers(connection: &mut PgConnection) -> Result<Vec<WorkerRep
             pid: row.pid,
             slots: row.slots,
             running: row.running,
+            has: row.cpu_millis.map(|cpu_millis| {
+                let (memory_bytes, gpus) = (row.memory_bytes.unwrap_or(0), row.gpus.unwrap_or(0));
+                resources(cpu_millis, memory_bytes, gpus, row.labels.unwrap_or_default())
+            }),
+            used: resources(row.used_cpu_millis, row.used_memory_bytes, row.used_gpus, vec![]),
             started_at: row.started_at,
             last_seen: row.last_seen,
         })

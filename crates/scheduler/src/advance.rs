@@ -226,6 +226,7 @@ async fn start_sub_run(
         priority: run.priority,
         started_by: format!("step {} of run {}", task.step_name, task.run),
         reason: None,
+        uses_cache: true,
     };
     let parent = Parent { task: task.lease.task, attempt: task.lease.attempt };
     start_child(connection, trigger, parent, task.run).await?;

@@ -65,6 +65,7 @@ pub(crate) async fn start_fire(
         priority: Priority::Normal,
         started_by: backfill.map_or_else(|| "schedule".to_owned(), |id| format!("backfill {id}")),
         reason: None,
+        uses_cache: true,
     };
     let Err(error) = start_or_say_why(connection, run, trigger).await? else {
         return Ok(Fired::Started(run));

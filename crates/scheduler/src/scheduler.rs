@@ -106,6 +106,7 @@ impl Scheduler {
             host: self.settings.host.clone(),
             pid: std::process::id(),
             slots: BATCH,
+            has: None,
         };
         let leases = Leases::default();
         beside.spawn(

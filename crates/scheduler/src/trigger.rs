@@ -9,8 +9,8 @@ use tale_pipeline::{
 };
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::{
-    JoinRule, Limit, NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Rate, Retry, Started,
-    find_pipeline, start_run,
+    CachePolicy, JoinRule, Limit, NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Rate,
+    Resources, Retry, Started, find_pipeline, start_run,
 };
 
 use crate::SchedulerError;
@@ -34,6 +34,8 @@ pub struct Trigger {
     pub started_by: String,
     /// Why, in their words.
     pub reason: Option<String>,
+    /// Whether its tasks may take results that were kept.
+    pub uses_cache: bool,
 }
 
 /// Starts a run of the pipeline's current version; call it inside a transaction.
@@ -92,6 +94,7 @@ async fn compose(
         reason: trigger.reason,
         tenant: plan.tenant,
         parent: parent.map(|(parent, _)| parent),
+        uses_cache: trigger.uses_cache,
         steps: plan.steps.into_iter().map(new_step).collect(),
     })
 }
@@ -122,6 +125,13 @@ fn new_step(step: PlannedStep) -> NewStep {
             capacity: step.concurrency,
             rate: step.rate.map(|rate| Rate { count: rate.count, per_ms: rate.per_ms }),
         },
+        asks: Resources {
+            cpu_millis: step.resources.cpu_millis.unwrap_or(0),
+            memory_bytes: step.resources.memory_bytes.unwrap_or(0),
+            gpus: step.resources.gpus.unwrap_or(0),
+            labels: step.resources.labels.unwrap_or_default(),
+        },
+        cache: step.cache.map(|cache| CachePolicy { ttl_ms: cache.ttl_ms }),
         // a step that is skipped goes through its expansion all the same, so that it ends after what it needs;
         // and so do the run's outputs, even constant ones, because the expansion is what publishes them
         tasks: match step.tasks {
@@ -137,5 +147,10 @@ fn new_step(step: PlannedStep) -> NewStep {
 }
 
 pub(crate) fn new_task(task: PlannedTask) -> NewTask {
-    NewTask { index: task.index, arguments: task.arguments, limit_key: task.limit_key }
+    NewTask {
+        index: task.index,
+        arguments: task.arguments,
+        limit_key: task.limit_key,
+        cache_key: task.cache_key,
+    }
 }

@@ -167,6 +167,7 @@ pub(crate) async fn start_for(
         priority: Priority::Normal,
         started_by: fired.by,
         reason: None,
+        uses_cache: true,
     };
     start_or_say_why(connection, fired.id, start).await
 }

@@ -7,7 +7,7 @@ use std::{
 
 use tale_primitives::AttemptId;
 use tale_queue::Lease;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 use tokio_util::sync::CancellationToken;
 
 /// The leases that the worker holds, shared by its loops.
@@ -70,6 +70,12 @@ impl Held {
         for token in self.lock().values() {
             token.cancel();
         }
+    }
+
+    /// Says when leases are removed, from now on: a removal between this call and the wait is not missed once the future
+    /// is enabled.
+    pub fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
     }
 
     /// Completes when fewer than `limit` leases are held.

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use tale_queue::{ClaimedTask, Claimer, Lease, QueueError};
 use tokio_util::sync::CancellationToken;
 
-use crate::{backlog::Backlog, held::Held, pace::Pace, source::Assignment};
+use crate::{backlog::Backlog, held::Held, pace::Pace, source::Assignment, weighing::Weighing};
 
 /// The way of tasks into one worker, shared by whoever claims.
 #[derive(Debug, Clone)]
@@ -15,6 +15,7 @@ pub(crate) struct Intake {
     pub held: Held,
     pub backlog: Backlog,
     pub pace: Pace,
+    pub weighing: Weighing,
     /// Cancelled when nothing more may be claimed.
     pub stop: CancellationToken,
 }
@@ -25,7 +26,8 @@ impl Intake {
         if self.stop.is_cancelled() || self.backlog.is_isolating() {
             return 0;
         }
-        self.pace.holdings().saturating_sub(self.held.count().saturating_sub(leaving))
+        let holdings = if self.weighing.is_on() { self.pace.slots() } else { self.pace.holdings() };
+        holdings.saturating_sub(self.held.count().saturating_sub(leaving))
     }
 
     /// Claims into the room that `leaving` acknowledged tasks leave, inside their transaction.
@@ -34,6 +36,10 @@ impl Intake {
         connection: &mut PgConnection,
         leaving: usize,
     ) -> Result<Vec<ClaimedTask>, QueueError> {
+        // what fits is found by a claim of its own: this transaction holds locks that others wait for
+        if self.weighing.is_on() {
+            return Ok(vec![]);
+        }
         // one transaction claims no more than it acknowledges twice over: the others on their way fill the rest
         match self.room(leaving).min(2 * leaving) {
             0 => Ok(vec![]),
@@ -43,8 +49,12 @@ impl Intake {
 
     /// Claims into all the room there is.
     pub async fn claim(&self, connection: &mut PgConnection) -> Result<Vec<ClaimedTask>, QueueError> {
+        let weighs = self.weighing.look(&self.claimer, connection).await?;
         match self.room(0) {
             0 => Ok(vec![]),
+            room if weighs => {
+                self.claimer.claim_fitting(connection, u32::try_from(room).unwrap_or(u32::MAX)).await
+            }
             room => self.claimer.claim(connection, u32::try_from(room).unwrap_or(u32::MAX)).await,
         }
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tale_queue::Resources;
 
 use crate::{Completion, TaskContext, TaskError};
 
@@ -15,6 +16,12 @@ pub trait Kind: Send + Sync + 'static {
     const NAME: &'static str;
     /// One line for people.
     const SUMMARY: &'static str;
+    /// What a task asks of its worker where its step does not say it.
+    const RESOURCES: Resources = Resources { cpu_millis: 0, memory_bytes: 0, gpus: 0, labels: vec![] };
+    /// Goes up when the same arguments come to another result: results of other versions are not taken.
+    const VERSION: u32 = 1;
+    /// Whether a result may stand in for that of a later task.
+    const CACHING: Caching = Caching::Never;
     /// The arguments, from a step's `with`.
     type Arguments: DeserializeOwned + JsonSchema + Send;
     /// The outputs, for the steps after it.
@@ -25,6 +32,26 @@ pub trait Kind: Send + Sync + 'static {
         context: TaskContext,
         arguments: Self::Arguments,
     ) -> impl Future<Output = Result<Completion<Self::Outputs>, TaskError>> + Send;
+
+    /// Why the result of a task with these arguments, as they are stored, cannot stand in for another's, where the kind's
+    /// results otherwise can.
+    fn uncacheable(_arguments: &Value) -> Option<String> {
+        None
+    }
+}
+
+/// Whether a result may stand in for that of a later task, and what both must have in common.
+///
+/// A kind whose results may has no effects and depends on nothing but what is named here; what it reads beside, such as
+/// a server or a file at a path, is up to whoever writes `cache` into a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caching {
+    /// Never: it changes something, or depends on its run.
+    Never,
+    /// Where the arguments are the same.
+    ByArguments,
+    /// Where the arguments and the day of the run are the same.
+    ByArgumentsAndDay,
 }
 
 /// What a kind publishes of itself.
@@ -38,11 +65,26 @@ pub struct KindSchema {
     pub arguments: Value,
     /// The JSON Schema of the outputs.
     pub outputs: Value,
+    /// What a task asks of its worker where its step does not say it.
+    pub resources: Resources,
+    /// Goes up when the same arguments come to another result.
+    pub version: u32,
+    /// Whether results may be kept and stand in for those of later tasks.
+    pub cacheable: bool,
+}
+
+/// A kind's name, version and way of caching.
+pub(crate) struct KindCaching {
+    pub name: &'static str,
+    pub version: u32,
+    pub caching: Caching,
 }
 
 #[async_trait]
 pub(crate) trait ErasedKind: Send + Sync {
     fn schema(&self) -> KindSchema;
+    fn caching(&self) -> KindCaching;
+    fn uncacheable(&self, arguments: &Value) -> Option<String>;
     async fn run(&self, context: TaskContext, arguments: Value) -> Result<Completion<Value>, TaskError>;
 }
 
@@ -56,7 +98,18 @@ impl<K: Kind> ErasedKind for Erased<K> {
             summary: K::SUMMARY.to_owned(),
             arguments: schemars::schema_for!(K::Arguments).to_value(),
             outputs: schemars::schema_for!(K::Outputs).to_value(),
+            resources: K::RESOURCES,
+            version: K::VERSION,
+            cacheable: K::CACHING != Caching::Never,
         }
+    }
+
+    fn caching(&self) -> KindCaching {
+        KindCaching { name: K::NAME, version: K::VERSION, caching: K::CACHING }
+    }
+
+    fn uncacheable(&self, arguments: &Value) -> Option<String> {
+        K::uncacheable(arguments)
     }
 
     async fn run(&self, context: TaskContext, arguments: Value) -> Result<Completion<Value>, TaskError> {

@@ -2,6 +2,8 @@
 
 mod acknowledge;
 mod backlog;
+mod cache;
+mod content;
 mod context;
 mod heartbeat;
 mod held;
@@ -13,10 +15,11 @@ mod pace;
 mod redaction;
 mod secrets;
 mod source;
+mod weighing;
 mod worker;
 
 pub use context::{Cancellation, TaskContext};
-pub use kind::{Kind, KindRegistry, KindSchema};
+pub use kind::{Caching, Kind, KindRegistry, KindSchema};
 pub use outcome::{Completion, Effect, TaskError};
 pub use secrets::SecretSources;
 pub use worker::{Worker, WorkerError, WorkerSettings};

@@ -53,6 +53,11 @@ impl Pace {
             .min(self.prefetch_max)
     }
 
+    /// How many tasks run at a time.
+    pub fn slots(&self) -> usize {
+        self.slots as usize
+    }
+
     /// How many tasks to hold in all.
     pub fn holdings(&self) -> usize {
         self.slots as usize + self.prefetch() as usize

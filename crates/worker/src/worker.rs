@@ -16,7 +16,9 @@ use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
-use tale_queue::{Claimer, Lease, NewWorker, QueueError, Wake, deregister_worker, register_worker, release};
+use tale_queue::{
+    Claimer, Lease, NewWorker, QueueError, Resources, Wake, deregister_worker, register_worker, release,
+};
 use tale_storage::Store;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,7 @@ use crate::{
     Cancellation, Completion, KindRegistry, TaskContext, TaskError,
     acknowledge::Acknowledger,
     backlog::Backlog,
+    cache::{Asked, Cache},
     heartbeat::Heart,
     held::Held,
     intake::Intake,
@@ -34,6 +37,7 @@ use crate::{
     pace::Pace,
     secrets::{Resolved, SecretSources},
     source::{Assignment, ClaimedTasks},
+    weighing::Weighing,
 };
 
 /// How many short tasks a worker claims in advance at most.
@@ -50,6 +54,8 @@ pub struct WorkerSettings {
     pub pool: String,
     /// How many tasks it runs at a time.
     pub slots: u32,
+    /// What its tasks may use together; without it, it is given no task that asks for anything.
+    pub has: Option<Resources>,
     /// How many short tasks it may claim in advance of a free slot; 0 where tasks are precious, as on a GPU.
     pub prefetch_max: u32,
     /// How long a silent worker keeps its tasks.
@@ -65,14 +71,16 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// The usual settings for `slots` slots in `pool`: leases of 15 s, 10 s of grace, and short tasks claimed in advance
-    /// unless the pool is one of GPUs (its name begins with `gpu`).
+    /// The usual settings for `slots` slots in `pool`: leases of 15 s, 10 s of grace, nothing advertised, and short tasks
+    /// claimed in advance unless the pool's name begins with `gpu`. In a pool whose tasks ask for resources, or one of
+    /// whose workers has a GPU, none are, whatever it is called.
     pub fn new(pool: impl Into<String>, slots: u32) -> Self {
         let pool = pool.into();
         Self {
             prefetch_max: if pool.starts_with("gpu") { 0 } else { PREFETCH_MAX },
             pool,
             slots: slots.max(1),
+            has: None,
             lease: Duration::from_secs(15),
             grace: Duration::from_secs(10),
             poll: Duration::from_millis(250),
@@ -116,6 +124,7 @@ impl Worker {
             host: self.settings.host.clone(),
             pid: std::process::id(),
             slots: self.settings.slots,
+            has: self.settings.has.clone().map(Resources::in_order),
         };
         let Some(claimer) = self.introduce(&identity, &stop).await? else { return Ok(()) };
         tracing::info!(worker = %identity.id, pool = identity.pool, slots = identity.slots, "worker started");
@@ -126,6 +135,7 @@ impl Worker {
             held: held.clone(),
             backlog: Backlog::new(self.settings.slots as usize),
             pace: Pace::new(self.settings.slots, self.settings.prefetch_max),
+            weighing: Weighing::default(),
             stop: stop.clone(),
         };
         let (outcome_sender, outcomes) = mpsc::unbounded_channel();
@@ -153,6 +163,7 @@ impl Worker {
             database: self.database.clone(),
             logs: log_sender,
             secrets: self.settings.secrets.clone(),
+            cache: Cache::new(self.database.clone(), self.store.clone()),
         }));
         let source = ClaimedTasks {
             backlog: intake.backlog.clone(),
@@ -224,11 +235,16 @@ impl Worker {
                 }
                 continue;
             }
+            let freed = intake.held.freed();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
             let claimed = async { intake.claim(&mut *self.database.acquire().await?).await };
             match claimed.await {
                 Ok(claimed) if claimed.is_empty() => {
                     tokio::select! {
                         () = wakeups.wait(self.settings.poll) => {}
+                        // a task that ends leaves room for one that did not fit
+                        () = freed, if intake.weighing.is_on() => {}
                         () = stop.cancelled() => {}
                     }
                 }
@@ -297,6 +313,7 @@ struct Surroundings {
     database: PgPool,
     logs: LogSender,
     secrets: SecretSources,
+    cache: Cache,
 }
 
 impl Service<Task<Assignment>> for RunAttempt {
@@ -324,6 +341,18 @@ impl Surroundings {
             );
             return Err(TaskError::Retry { message, after: None });
         };
+        let say = |line: String| self.logs.send(claimed.run, claimed.lease, line);
+        let keeping = match self.cache.ask(claimed, kind.as_ref()).await {
+            Asked::Plain => None,
+            Asked::Hit(completion) => {
+                say("cache: the result of an earlier task is taken".to_owned());
+                return Ok(completion);
+            }
+            Asked::Miss(keeping) => {
+                say(format!("cache: nothing is taken: {}", keeping.reason()));
+                Some(keeping)
+            }
+        };
         let Resolved { arguments, redaction } = self.secrets.resolve(&claimed.arguments).await?;
         let context = TaskContext {
             run: claimed.run,
@@ -350,7 +379,10 @@ impl Surroundings {
         tokio::select! {
             biased;
             () = assignment.stop.cancelled() => Err(TaskError::Stopped),
-            result = attempt => result,
+            result = attempt => result.map(|completion| match keeping {
+                Some(keeping) => keeping.keep(completion),
+                None => completion,
+            }),
             () = expired => {
                 // a computation on a thread of its own learns of it this way
                 assignment.stop.cancel();

@@ -9,6 +9,8 @@ declare
     v_share record;
     v_head bigint;
     v_from bigint;
+    v_used integer;
+    v_weight integer;
 begin
     -- one statement, so that a pause or its end in between cannot put a task in two places, or in none
     with placed as materialized (
@@ -34,18 +36,24 @@ begin
         from queue.queue_place(v_shared) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
         group by q.pool, q.priority, r.tenant order by q.pool, q.priority, r.tenant
     loop
-        -- a tenant's first task goes level with the oldest that wait, the others one behind another
+        -- a tenant's first task goes level with the oldest that wait, the others behind it
         select coalesce(min(h.seq), nextval('queue.ready_seq')) into v_head from (
             select c.seq from queue.ready c
             where c.pool = v_share.pool and c.priority = v_share.priority order by c.seq limit 1) h;
         insert into queue.turn (pool, priority, tenant, seq)
         values (v_share.pool, v_share.priority, v_share.tenant, v_head) on conflict do nothing;
-        select greatest(k.seq, v_head) into v_from from queue.turn k
+        select greatest(k.seq, v_head), case when k.seq >= v_head then k.used else 0 end into v_from, v_used
+        from queue.turn k
         where k.pool = v_share.pool and k.priority = v_share.priority and k.tenant = v_share.tenant for update;
+        -- so many of its tasks as it has weight share a place
+        v_weight := coalesce((select n.weight from queue.tenant n where n.name = v_share.tenant), 1);
+        v_used := least(v_used, v_weight - 1);
         insert into queue.ready (pool, priority, seq, task_id)
-        select v_share.pool, v_share.priority, v_from + u.place, u.task_id
+        select v_share.pool, v_share.priority, v_from + 1 + (v_used + u.place - 1) / v_weight, u.task_id
         from unnest(v_share.tasks) with ordinality u (task_id, place);
-        update queue.turn k set seq = v_from + cardinality(v_share.tasks)
+        update queue.turn k set
+            seq = v_from + (v_used + cardinality(v_share.tasks)) / v_weight,
+            used = (v_used + cardinality(v_share.tasks)) % v_weight
         where k.pool = v_share.pool and k.priority = v_share.priority and k.tenant = v_share.tenant;
         -- tasks without a tenant come where the tenants' turns have come to, not far before it
         perform setval('queue.ready_seq', greatest(v_head, s.last_value)) from queue.ready_seq s;

@@ -47,6 +47,10 @@ fn show(global: &Global, kind: &KindDescription) -> Result<(), Failure> {
         return output::json(kind);
     }
     output::line(&format!("{}: {}", kind.name, kind.summary))?;
+    output::line(match kind.cacheable {
+        true => "results may be kept: its steps may have `cache`",
+        false => "results are never kept: its steps cannot have `cache`",
+    })?;
     output::line("\narguments, as JSON Schema of `with`:")?;
     output::json(&kind.arguments)?;
     output::line("\noutputs, as JSON Schema:")?;

@@ -5,6 +5,7 @@ pub mod approve;
 pub mod audit;
 pub mod backfill;
 pub mod bench;
+pub mod cache;
 pub mod cancel;
 pub mod claims;
 pub mod completions;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod runs;
 pub mod schedule;
 pub mod show;
+pub mod tenant;
 pub mod triggers;
 pub mod up;
 pub mod worker;
@@ -50,6 +52,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Schedule(command) => command.run(global).await,
         Command::Triggers(command) => command.run(global).await,
         Command::Backfill(command) => command.run(global).await,
+        Command::Cache(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
         Command::Cancel(command) => command.run(global).await,
@@ -58,6 +61,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Retry(command) => command.run(global).await,
         Command::Approve(command) => command.run(global).await,
         Command::Limit(command) => command.run(global).await,
+        Command::Tenant(command) => command.run(global).await,
         Command::Diff(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Workers(command) => command.run(global).await,

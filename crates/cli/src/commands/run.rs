@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::Global,
+    capacity::of_machine,
     commands::{pipeline::print_plan, show::describe_failures},
     engine::{Engine, EngineSettings, usual_slots},
     failure::{FAILED, Failure, UNUSABLE},
@@ -55,6 +56,9 @@ pub struct Run {
     /// Why it is started; the run and the audit log keep it.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Computes everything: takes no results that earlier runs kept, in sub-runs neither; keeps the new ones.
+    #[arg(long)]
+    no_cache: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -138,6 +142,7 @@ impl Run {
             },
             started_by: format!("tale run by {}", operator()),
             reason: self.reason.clone(),
+            uses_cache: !self.no_cache,
             fire_time: None,
         };
         let started = start(&mut transaction, trigger).await?;
@@ -207,6 +212,7 @@ impl EngineSettings {
     pub fn here() -> Self {
         Self {
             pools: vec![(tale_pipeline::DEFAULT_POOL.to_owned(), usual_slots())],
+            has: of_machine(),
             scheduler: true,
             // whoever waits for one run did not ask for others
             schedules: false,

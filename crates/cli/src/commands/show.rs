@@ -5,9 +5,13 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use comfy_table::Table;
+use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::RunId;
-use tale_queue::{QueueError, RunReport, RunState, TaskReport, run_report};
+use tale_queue::{
+    CacheDecision, QueueError, RunReport, RunState, TaskReport, Unfit, cache_decisions, run_report,
+    unfit_steps,
+};
 
 use crate::{
     arguments::Global,
@@ -30,18 +34,25 @@ impl Show {
     /// Prints the run.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let installation = Installation::look(global, "tale show").await?;
-        let report = find(&mut *installation.connection().await?, self.run).await;
+        let shown = self.find(&mut *installation.connection().await?).await;
         installation.close().await?;
-        let report = report?;
+        let shown = shown?;
         match global.output {
-            output::Format::Json => output::json(&report)?,
+            output::Format::Json => output::json(&shown)?,
             output::Format::Table => {
+                let Shown { report, unfit, cache } = shown;
                 output::line(&heading(&report))?;
+                for unfit in &unfit {
+                    output::line(&format!("can never run as it is: {unfit}"))?;
+                }
                 output::line(&steps(&report).to_string())?;
                 let tasks: Vec<&TaskReport> =
                     report.tasks.iter().filter(|task| self.tasks || is_noteworthy(task)).collect();
                 if !tasks.is_empty() {
                     output::line(&task_table(&report, &tasks).to_string())?;
+                }
+                if !cache.is_empty() {
+                    output::line(&cache_table(&report, &cache, self.tasks).to_string())?;
                 }
                 if let Some(outputs) = &report.outputs {
                     output::line("outputs:")?;
@@ -53,11 +64,30 @@ impl Show {
     }
 }
 
-async fn find(connection: &mut PgConnection, run: RunId) -> Result<RunReport, Failure> {
-    run_report(connection, run).await.map_err(|error| match error {
-        QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
-        error => error.into(),
-    })
+/// What is shown of a run.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    report: RunReport,
+    /// Steps that no live worker fits.
+    unfit: Vec<Unfit>,
+    /// Why tasks of steps with a cache took an earlier result, or did not.
+    cache: Vec<CacheDecision>,
+}
+
+impl Show {
+    async fn find(&self, connection: &mut PgConnection) -> Result<Shown, Failure> {
+        let report = run_report(connection, self.run).await.map_err(|error| match error {
+            QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
+            error => error.into(),
+        })?;
+        let unfit = match report.finished_at {
+            Some(_) => vec![],
+            None => unfit_steps(connection, Some(self.run)).await?,
+        };
+        let cache = cache_decisions(connection, self.run).await?;
+        Ok(Shown { report, unfit, cache })
+    }
 }
 
 fn heading(report: &RunReport) -> String {
@@ -130,6 +160,28 @@ fn task_table(report: &RunReport, tasks: &[&TaskReport]) -> Table {
             task.child_run.map(|run| run.to_string()).unwrap_or_default(),
             task.error.clone().unwrap_or_default(),
         ]);
+    }
+    table
+}
+
+/// How many decisions are shown without asking.
+const DECISIONS_SHOWN: usize = 20;
+
+fn cache_table(report: &RunReport, decisions: &[CacheDecision], all: bool) -> Table {
+    let mut table = output::table(&["step", "index", "cache", "why"]);
+    let shown = if all { decisions.len() } else { DECISIONS_SHOWN };
+    for decision in decisions.iter().take(shown) {
+        let step = report.steps.iter().find(|step| step.index == decision.step);
+        table.add_row([
+            step.map_or_else(String::new, |step| step.name.clone()),
+            decision.index.to_string(),
+            if decision.is_hit { "hit" } else { "refused" }.to_owned(),
+            decision.to_string(),
+        ]);
+    }
+    if decisions.len() > shown {
+        let more = format!("{} more: --tasks shows them", decisions.len() - shown);
+        table.add_row([String::new(), String::new(), String::new(), more]);
     }
     table
 }

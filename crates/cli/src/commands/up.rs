@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     arguments::Global,
+    capacity::{Capacity, pool_name},
     engine::{Engine, EngineSettings, usual_slots},
     failure::Failure,
     installation::Installation,
@@ -19,8 +20,11 @@ pub struct Up {
     #[arg(long, value_name = "N")]
     slots: Option<u32>,
     /// The pool that the worker serves.
-    #[arg(long, default_value = tale_pipeline::DEFAULT_POOL)]
+    #[arg(long, default_value = tale_pipeline::DEFAULT_POOL, value_parser = pool_name)]
     pool: String,
+    /// What the worker has.
+    #[command(flatten)]
+    capacity: Capacity,
     /// How long a silent worker keeps its tasks, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0, env = "TALE_LEASE_SECONDS", value_parser = lease_seconds)]
     lease_seconds: f64,
@@ -50,6 +54,7 @@ impl Up {
             &installation,
             &EngineSettings {
                 pools: if slots == 0 { vec![] } else { vec![(self.pool.clone(), slots)] },
+                has: self.capacity.resources(),
                 scheduler: true,
                 schedules: true,
                 lease: Duration::from_secs_f64(self.lease_seconds),

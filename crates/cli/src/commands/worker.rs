@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     arguments::Global,
+    capacity::{Capacity, pool_name},
     commands::up::lease_seconds,
     engine::{Engine, EngineSettings, usual_slots},
     failure::{Failure, UNUSABLE},
@@ -17,11 +18,14 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Worker {
     /// The pool that it serves.
-    #[arg(long, default_value = tale_pipeline::DEFAULT_POOL)]
+    #[arg(long, default_value = tale_pipeline::DEFAULT_POOL, value_parser = pool_name)]
     pool: String,
     /// How many tasks it runs at a time; one for each processor unless given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     slots: Option<u32>,
+    /// What it has.
+    #[command(flatten)]
+    capacity: Capacity,
     /// How long it keeps its tasks without a heartbeat, in seconds; the same as the scheduler's.
     #[arg(long, value_name = "SECONDS", default_value_t = 15.0, env = "TALE_LEASE_SECONDS", value_parser = lease_seconds)]
     lease_seconds: f64,
@@ -45,10 +49,12 @@ impl Worker {
                 .help("start `tale up` first, or name a server with --database-url"));
         }
         let slots = self.slots.unwrap_or_else(usual_slots);
+        let has = self.capacity.resources();
         let engine = Engine::start(
             &installation,
             &EngineSettings {
                 pools: vec![(self.pool.clone(), slots)],
+                has: has.clone(),
                 scheduler: false,
                 schedules: false,
                 lease: Duration::from_secs_f64(self.lease_seconds),
@@ -56,7 +62,7 @@ impl Worker {
                 secrets_dir: self.secrets_dir.clone(),
             },
         );
-        eprintln!("worker of pool {} with {slots} slots; Ctrl-C stops it", self.pool);
+        eprintln!("worker of pool {} with {slots} slots, {has}; Ctrl-C stops it", self.pool);
         stop.cancelled().await;
         engine.stop().await?;
         installation.close().await?;

@@ -8,7 +8,7 @@ use tale_queue::list_workers;
 
 use crate::{arguments::Global, failure::Failure, installation::Installation, output};
 
-/// Lists the live workers and schedulers.
+/// Lists the live workers and schedulers, what they have and what their tasks use of it.
 #[derive(Debug, Args)]
 pub struct Workers {}
 
@@ -18,8 +18,17 @@ impl Workers {
         let installation = Installation::look(global, "tale workers").await?;
         let workers = list_workers(&mut *installation.connection().await?).await?;
         output::write(global.output, &workers, |workers| {
-            let mut table =
-                output::table(&["worker", "pool", "host", "process", "running", "slots", "last beat"]);
+            let mut table = output::table(&[
+                "worker",
+                "pool",
+                "host",
+                "process",
+                "running",
+                "slots",
+                "used",
+                "has",
+                "last beat",
+            ]);
             for worker in workers {
                 let silent = (Utc::now() - worker.last_seen).num_milliseconds() as f64 / 1000.0;
                 table.add_row([
@@ -29,6 +38,8 @@ impl Workers {
                     worker.pid.to_string(),
                     worker.running.to_string(),
                     worker.slots.to_string(),
+                    worker.used.to_string(),
+                    worker.has.as_ref().map(ToString::to_string).unwrap_or_default(),
                     format!("{} ago", output::duration(silent.max(0.0))),
                 ]);
             }

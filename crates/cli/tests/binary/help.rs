@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 47] = [
     "demo",
     "up",
     "worker",
@@ -18,6 +18,12 @@ const COMMANDS: [&str; 41] = [
     "show",
     "logs",
     "workers",
+    "tenant",
+    "tenant list",
+    "tenant weight",
+    "cache",
+    "cache list",
+    "cache clear",
     "pipeline",
     "pipeline check",
     "pipeline plan",

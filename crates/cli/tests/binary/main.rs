@@ -3,6 +3,7 @@
 // Clippy takes only functions marked as tests for tests, not what they share.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cache;
 mod claims;
 mod control;
 mod doctor;
@@ -10,5 +11,6 @@ mod help;
 mod installation;
 mod kinds;
 mod pipelines;
+mod resources;
 mod schedules;
 mod tale;

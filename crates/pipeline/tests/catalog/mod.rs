@@ -1,7 +1,7 @@
 //! The task kinds that the tests' pipelines use.
 
 use serde_json::{Value, json};
-use tale_pipeline::{KindCatalog, KindDescription};
+use tale_pipeline::{KindCatalog, KindDescription, ResourceSpec};
 
 fn kind(name: &str, pool: Option<&str>, arguments: Value) -> KindDescription {
     KindDescription {
@@ -10,6 +10,8 @@ fn kind(name: &str, pool: Option<&str>, arguments: Value) -> KindDescription {
         arguments,
         outputs: json!({ "type": "object" }),
         pool: pool.map(str::to_owned),
+        resources: ResourceSpec::default(),
+        cacheable: name != "learning.select",
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use tale_primitives::{Digest, RunId, UtcDay, WorkerId};
 use tale_queue::{
     ClaimedTask, Claimer, JoinRule, Lease, Limit, NewRun, NewStep, NewTask, NewWorker, Parent, Priority,
-    Retry, RunReport, RunState, SCHEDULER_POOL, Success, apply_pipeline, complete, fold_tallies,
+    Resources, Retry, RunReport, RunState, SCHEDULER_POOL, Success, apply_pipeline, complete, fold_tallies,
     register_worker, run_report, start_run,
 };
 use tale_testkit::TestDatabase;
@@ -46,6 +46,7 @@ impl Bench {
             reason: None,
             tenant: None,
             parent: None,
+            uses_cache: true,
             steps,
         }
     }
@@ -81,12 +82,17 @@ impl Bench {
     }
 
     pub async fn worker_of(&self, pool: &str) -> Hand {
-        let mut connection = self.connect().await;
         let id = WorkerId::generate();
-        let worker = NewWorker { id, pool: pool.to_owned(), host: "test".to_owned(), pid: 1, slots: 1000 };
+        let worker =
+            NewWorker { id, pool: pool.to_owned(), host: "test".to_owned(), pid: 1, slots: 1000, has: None };
+        self.hire(worker).await
+    }
+
+    pub async fn hire(&self, worker: NewWorker) -> Hand {
+        let mut connection = self.connect().await;
         register_worker(&mut connection, &worker).await.expect("the worker registers");
-        let claimer = Claimer::open(&mut connection, id, pool).await.expect("the pool opens");
-        Hand { id, connection, claimer }
+        let claimer = Claimer::open(&mut connection, worker.id, &worker.pool).await.expect("the pool opens");
+        Hand { id: worker.id, connection, claimer }
     }
 
     pub async fn report(&self, run: RunId) -> RunReport {
@@ -195,6 +201,8 @@ pub fn step(name: &str, needs: u32, dependents: &[u16], tasks: u32) -> NewStep {
         join: JoinRule::AllSuccess,
         is_finally: false,
         limit: Limit::default(),
+        asks: Resources::default(),
+        cache: None,
         tasks: Some(new_tasks(tasks)),
     }
 }
@@ -214,5 +222,7 @@ pub fn sub_run(name: &str, needs: u32, dependents: &[u16]) -> NewStep {
 }
 
 pub fn new_tasks(count: u32) -> Vec<NewTask> {
-    (0..count).map(|index| NewTask { index, arguments: Value::Null, limit_key: None }).collect()
+    (0..count)
+        .map(|index| NewTask { index, arguments: Value::Null, limit_key: None, cache_key: None })
+        .collect()
 }

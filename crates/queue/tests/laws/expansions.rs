@@ -16,8 +16,12 @@ async fn expand_next(scheduler: &mut Hand, expected: u32, total: u32) -> Claimed
     let state = sequence_state(&mut scheduler.connection, expansion.run, expansion.step).await.unwrap();
     assert_eq!(state.next_index, expected);
     assert_eq!(state.previous.is_null(), expected == 0);
-    let next =
-        [NewTask { index: expected, arguments: json!({ "previous": state.previous }), limit_key: None }];
+    let next = [NewTask {
+        index: expected,
+        arguments: json!({ "previous": state.previous }),
+        limit_key: None,
+        cache_key: None,
+    }];
     assert!(expand_step(&mut scheduler.connection, expansion.lease, Some((total, &next))).await.unwrap());
     expansion
 }
@@ -79,7 +83,7 @@ async fn a_sequence_survives_the_death_of_its_scheduler_between_two_items() {
     let mut successor = bench.scheduler().await;
     expand_next(&mut successor, 1, 2).await;
     // the zombie wakes up: neither outcome of its expansion counts
-    let late = [NewTask { index: 1, arguments: json!({}), limit_key: None }];
+    let late = [NewTask { index: 1, arguments: json!({}), limit_key: None, cache_key: None }];
     assert!(!expand_step(&mut dying.connection, lost.lease, Some((2, &late))).await.unwrap());
     assert!(!fail_expansion(&mut dying.connection, lost.lease, "late").await.unwrap());
     assert_eq!(worker.work_off().await, [(0, 1), (1, 0)]);

@@ -14,6 +14,7 @@ fn limited(tasks: u32, keys: u32, limit: Limit) -> NewStep {
             index,
             arguments: serde_json::Value::Null,
             limit_key: Some(format!("key-{}", index % keys)),
+            cache_key: None,
         })
         .collect();
     NewStep { limit, tasks: Some(tasks), ..step("limited", 0, &[], 0) }
@@ -125,6 +126,34 @@ async fn a_tenant_with_few_tasks_does_not_wait_behind_one_with_many() {
     let count = |run| claimed.iter().filter(|task| task.run == run).count();
     assert!(count(few) >= 9, "{} of few, {} of many", count(few), count(many));
     assert!(count(many) >= 9, "{} of few, {} of many", count(few), count(many));
+}
+
+#[tokio::test]
+async fn tenants_share_by_their_weights_whether_their_tasks_come_at_once_or_one_by_one() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    tale_queue::set_tenant_weight(&mut worker.connection, "heavy", 3).await.unwrap();
+    let of = |tenant: &str, tasks: u32| NewRun {
+        tenant: Some(tenant.to_owned()),
+        ..bench.run_of(vec![step(tenant, 0, &[], tasks)])
+    };
+    start_run(&mut worker.connection, &of("light", 60)).await.unwrap();
+    start_run(&mut worker.connection, &of("heavy", 60)).await.unwrap();
+    let mut share = async |claims: usize| {
+        let claimed = worker.claim(claims as u32).await;
+        claimed.iter().filter(|task| task.step_name == "heavy").count()
+    };
+    let heavy = share(40).await;
+    assert!((29..=31).contains(&heavy), "{heavy} of 40");
+    for _ in 0..30 {
+        start_run(&mut bench.connect().await, &of("heavy", 1)).await.unwrap();
+    }
+    let heavy = share(40).await;
+    assert!((29..=31).contains(&heavy), "{heavy} of the next 40");
+    let tenants = tale_queue::list_tenants(&mut bench.connect().await).await.unwrap();
+    let seen: Vec<_> = tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.weight)).collect();
+    assert_eq!(seen, [("heavy", 3), ("light", 1)]);
+    assert_eq!(tenants[0].ready + tenants[1].ready, 70);
 }
 
 #[tokio::test]

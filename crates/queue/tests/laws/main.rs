@@ -8,6 +8,7 @@ mod claims;
 mod control;
 mod countdown;
 mod expansions;
+mod fitting;
 mod interplay;
 mod joins;
 mod limits;

@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use tale_queue::{JoinRule, Limit, NewStep, NewTask, Priority, Rate, Retry, SCHEDULER_POOL};
+use tale_queue::{JoinRule, Limit, NewStep, NewTask, Priority, Rate, Resources, Retry, SCHEDULER_POOL};
 
 /// A rate of so many in ten hours: none comes back but those that the world hands out.
 pub const RATE_MS: u64 = 36_000_000;
@@ -166,7 +166,7 @@ impl StepPlan {
 
     pub fn task(&self, index: u32) -> NewTask {
         let limit_key = self.limit.map(|limit| LIMITS[limit].0.to_owned());
-        NewTask { index, arguments: Value::Null, limit_key }
+        NewTask { index, arguments: Value::Null, limit_key, cache_key: None }
     }
 
     pub fn to_new_step(&self, index: usize) -> NewStep {
@@ -186,6 +186,8 @@ impl StepPlan {
             join: self.join,
             is_finally: self.is_finally,
             limit: limit.unwrap_or_default(),
+            asks: Resources::default(),
+            cache: None,
             sequence: self.shape == Shape::Sequence,
             tasks: self.is_known().then(|| self.tasks()),
         }

@@ -57,7 +57,8 @@ impl Seat {
 
 async fn newcomer(connection: &mut PgConnection, pool: &str) -> (WorkerId, Claimer) {
     let id = WorkerId::generate();
-    let worker = NewWorker { id, pool: pool.to_owned(), host: "simulated".to_owned(), pid: 1, slots: 10 };
+    let worker =
+        NewWorker { id, pool: pool.to_owned(), host: "simulated".to_owned(), pid: 1, slots: 10, has: None };
     register_worker(connection, &worker).await.unwrap();
     (id, Claimer::open(connection, id, pool).await.unwrap())
 }
@@ -76,6 +77,7 @@ pub fn new_run(plan: &RunPlan, versions: &[i64], parent: Option<Lease>) -> NewRu
         reason: None,
         tenant: plan.tenant.map(str::to_owned),
         parent: parent.map(|lease| Parent { task: lease.task, attempt: lease.attempt }),
+        uses_cache: true,
         steps: plan.steps.iter().enumerate().map(|(index, step)| step.to_new_step(index)).collect(),
     }
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{PgConnection, postgres::PgPoolOptions};
-use tale_pipeline::{KindCatalog, KindDescription, Source, check};
+use tale_pipeline::{KindCatalog, KindDescription, ResourceSpec, Source, check};
 use tale_primitives::RunId;
 use tale_queue::{Priority, RunReport, RunState, Wake, apply_pipeline, run_report};
 use tale_scheduler::{
@@ -99,6 +99,7 @@ impl Engine {
             priority: Priority::Normal,
             started_by: "a test".to_owned(),
             reason: None,
+            uses_cache: true,
         };
         let mut transaction = self.database.pool().begin().await.unwrap();
         let started = start(&mut transaction, trigger).await.unwrap();
@@ -143,6 +144,8 @@ fn catalog() -> KindCatalog {
         arguments: kind.arguments,
         outputs: kind.outputs,
         pool: None,
+        resources: ResourceSpec::default(),
+        cacheable: false,
     }))
 }
 

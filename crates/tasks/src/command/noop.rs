@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 /// Ends at once.
 pub struct Noop;
@@ -17,6 +17,7 @@ pub struct Outputs {}
 impl Kind for Noop {
     const NAME: &'static str = "noop";
     const SUMMARY: &'static str = "Does nothing: a join of other steps, or a measurement of the queue.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -12,7 +12,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{
@@ -93,6 +93,7 @@ fn usual_grace_seconds() -> f64 {
 impl Kind for Shell {
     const NAME: &'static str = "shell";
     const SUMMARY: &'static str = "Runs a program; its lines go to the task's log.";
+    const CACHING: Caching = Caching::ByArgumentsAndDay;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 /// Waits, holding a slot.
 pub struct Sleep;
@@ -23,6 +23,7 @@ pub struct Outputs {}
 impl Kind for Sleep {
     const NAME: &'static str = "sleep";
     const SUMMARY: &'static str = "Waits for some seconds.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

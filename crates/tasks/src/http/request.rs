@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tale_storage::ObjectRef;
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use super::{
     body,
@@ -136,8 +136,15 @@ fn usual_keep_headers() -> Vec<String> {
 impl Kind for Http {
     const NAME: &'static str = "http";
     const SUMMARY: &'static str = "Sends an HTTP request; attempts share an idempotency key.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
+
+    fn uncacheable(arguments: &Value) -> Option<String> {
+        let method = arguments.get("method").and_then(Value::as_str).unwrap_or("GET");
+        let only_reads = matches!(method, "GET" | "HEAD" | "OPTIONS");
+        (!only_reads).then(|| format!("a {method} request may change something"))
+    }
 
     async fn run(context: TaskContext, arguments: Arguments) -> Result<Completion<Outputs>, TaskError> {
         let timeout = Duration::try_from_secs_f64(arguments.timeout_seconds)

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tale_learning::{AggregationSettings, Parameters, RoundAggregate};
 use tale_primitives::GeneratorId;
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{
     Model, Update,
@@ -44,6 +44,7 @@ impl Kind for Aggregate {
     const NAME: &'static str = "learning.aggregate";
     const SUMMARY: &'static str =
         "Averages the accepted updates, weighted by examples with a cap, into the next model.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tale_learning::{Parameters, RoundAggregate, loss_gradient, row_losses};
 use tale_primitives::Seed;
 use tale_validation::{Fixed, LossChange, PATH, Slope, aumann_shapley};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{
     Evaluated, Model, Update,
@@ -42,6 +42,7 @@ pub struct Arguments {
 impl Kind for Evaluate {
     const NAME: &'static str = "learning.evaluate";
     const SUMMARY: &'static str = "Measures a new model on held-out data, and who improved it.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Evaluated;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tale_learning::{ModelFamily, ModelSpec, Parameters};
 use tale_primitives::Seed;
 use tale_storage::NewArtifact;
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{
     Model,
@@ -37,6 +37,7 @@ pub struct Outputs {
 impl Kind for Initialise {
     const NAME: &'static str = "learning.initialise";
     const SUMMARY: &'static str = "Makes the first model of a training from the seed.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tale_primitives::Seed;
 use tale_storage::{SplitRef, partition};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{Behaviour, Member, Participant, models::dataset, refusal};
 
@@ -48,6 +48,7 @@ pub struct Outputs {
 impl Kind for Partition {
     const NAME: &'static str = "learning.partition";
     const SUMMARY: &'static str = "Divides a data set's train split over participants (Dirichlet, non-IID).";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

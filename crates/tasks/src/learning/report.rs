@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tale_learning::{Parameters, row_losses};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{
     Model, RoundAccuracy,
@@ -38,6 +38,7 @@ pub struct Outputs {
 impl Kind for Report {
     const NAME: &'static str = "learning.report";
     const SUMMARY: &'static str = "Measures models on the test split, which nothing else reads.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -4,7 +4,7 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tale_primitives::Seed;
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::Participant;
 
@@ -34,6 +34,7 @@ pub struct Outputs {
 impl Kind for Select {
     const NAME: &'static str = "learning.select";
     const SUMMARY: &'static str = "Draws the participants of a round.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tale_learning::{Parameters, TrainSettings, attack, train};
 use tale_primitives::Seed;
 use tale_storage::{NewArtifact, SplitRef};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{
     Behaviour, Model, Participant, Update,
@@ -43,6 +43,7 @@ pub struct Arguments {
 impl Kind for Train {
     const NAME: &'static str = "learning.train";
     const SUMMARY: &'static str = "Trains a model on one participant's shard and returns the update.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Update;
 

@@ -9,7 +9,7 @@ use tale_validation::{
     Assessment, Candidate, Finding, Fixed, GateRules, MarginalScore, UpdateContent, ValidatorReport, gate,
     weight_ppb,
 };
-use tale_worker::{Cancellation, Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Cancellation, Completion, Kind, TaskContext, TaskError};
 
 use crate::{
     Member, Model, Update,
@@ -59,6 +59,7 @@ pub struct Outputs {
 impl Kind for Validate {
     const NAME: &'static str = "pov.validate";
     const SUMMARY: &'static str = "Scores every update of a round on one validator's held-out rows.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tale_primitives::RunId;
 use tale_query::{Answer, Query, QueryError, ResultColumn, Table};
 use tale_storage::{NewArtifact, ObjectRef, list_artifacts};
-use tale_worker::{Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
 
 use crate::{models::dataset, refusal};
 
@@ -132,8 +132,17 @@ impl Kind for SqlParquet {
     const NAME: &'static str = "sql.parquet";
     const SUMMARY: &'static str =
         "Runs a SQL query over Parquet in the object store; its rows become an artifact.";
+    const CACHING: Caching = Caching::ByArguments;
     type Arguments = Arguments;
     type Outputs = Outputs;
+
+    fn uncacheable(arguments: &Value) -> Option<String> {
+        let tables = arguments.get("tables")?.as_object()?;
+        let own = tables.iter().find(|(_, source)| {
+            source.get("artifact").is_some() && source.get("run").is_none_or(Value::is_null)
+        });
+        own.map(|(name, _)| format!("table {name} is made of artifacts of its own run"))
+    }
 
     async fn run(context: TaskContext, arguments: Arguments) -> Result<Completion<Outputs>, TaskError> {
         let (mut tables, mut objects) = (Vec::with_capacity(arguments.tables.len()), Vec::new());

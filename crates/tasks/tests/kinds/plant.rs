@@ -116,6 +116,7 @@ impl Plant {
             tenant: None,
             fire_time: None,
             parent: None,
+            uses_cache: true,
             steps: vec![step],
         };
         start_run(&mut transaction, &run).await.unwrap();
@@ -193,8 +194,10 @@ pub fn step(kind: &str, arguments: Value) -> NewStep {
         join: tale_queue::JoinRule::AllSuccess,
         is_finally: false,
         limit: tale_queue::Limit::default(),
+        asks: tale_queue::Resources::default(),
+        cache: None,
         sequence: false,
-        tasks: Some(vec![NewTask { index: 0, arguments, limit_key: None }]),
+        tasks: Some(vec![NewTask { index: 0, arguments, limit_key: None, cache_key: None }]),
     }
 }
 

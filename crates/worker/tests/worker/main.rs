@@ -3,9 +3,11 @@
 // Helpers of tests fail like tests.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod cache;
 mod effects;
 mod faults;
 mod kinds;
 mod outcomes;
 mod pains;
 mod plant;
+mod resources;

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tale_primitives::{Digest, RunId};
 use tale_queue::{
-    JoinRule, Limit, NewRun, NewStep, NewTask, Priority, Retry, RunReport, RunState, Wake, apply_pipeline,
-    promote_due, reap, run_report, run_state, start_run,
+    JoinRule, Limit, NewRun, NewStep, NewTask, Priority, Resources, Retry, RunReport, RunState, Wake,
+    apply_pipeline, promote_due, reap, run_report, run_state, start_run,
 };
-use tale_storage::Store;
+use tale_storage::{ObjectRef, Store};
 use tale_testkit::TestDatabase;
 use tale_worker::{KindRegistry, Worker, WorkerError, WorkerSettings};
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ pub struct Plant {
     _database: Option<TestDatabase>,
     pub pool: PgPool,
     pub store: Store,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A worker that runs beside the test.
@@ -46,7 +46,7 @@ impl Plant {
         sqlx::query("create table public.effect (task_id bigint)").execute(&pool).await.unwrap();
         let directory = tale_testkit::tempdir();
         let store = Store::open(&format!("file://{}", directory.path().display())).unwrap();
-        Self { _database: None, pool, store, _directory: directory }
+        Self { _database: None, pool, store, directory }
     }
 
     pub fn work(&self, settings: WorkerSettings) -> Running {
@@ -72,6 +72,11 @@ impl Plant {
     }
 
     pub async fn start_step(&self, step: NewStep) -> RunId {
+        self.start_run(step, true).await
+    }
+
+    /// Starts a run of one step, which may take results that were kept or may not.
+    pub async fn start_run(&self, step: NewStep, uses_cache: bool) -> RunId {
         let mut transaction = self.pool.begin().await.unwrap();
         let applied =
             apply_pipeline(&mut transaction, "worker-test", Digest::of("test"), &json!({})).await.unwrap();
@@ -88,11 +93,17 @@ impl Plant {
             reason: None,
             tenant: None,
             parent: None,
+            uses_cache,
             steps: vec![step],
         };
         start_run(&mut transaction, &run).await.unwrap();
         transaction.commit().await.unwrap();
         run.id
+    }
+
+    /// Deletes an object behind everybody's back.
+    pub fn lose(&self, object: &ObjectRef) {
+        std::fs::remove_file(self.directory.path().join(object.key())).unwrap();
     }
 
     /// Waits for the run's end, making retries ready as a scheduler would.
@@ -156,7 +167,12 @@ impl Running {
 
 /// A step of tasks with these arguments, one attempt each.
 pub fn step(arguments: Vec<Value>) -> NewStep {
-    let tasks = (0..).zip(arguments).map(|(index, arguments)| NewTask { index, arguments, limit_key: None });
+    let tasks = (0..).zip(arguments).map(|(index, arguments)| NewTask {
+        index,
+        arguments,
+        limit_key: None,
+        cache_key: None,
+    });
     NewStep {
         name: "only".to_owned(),
         kind: "test.echo".to_owned(),
@@ -170,6 +186,8 @@ pub fn step(arguments: Vec<Value>) -> NewStep {
         join: JoinRule::AllSuccess,
         is_finally: false,
         limit: Limit::default(),
+        asks: Resources::default(),
+        cache: None,
         tasks: Some(tasks.collect()),
     }
 }

@@ -86,5 +86,6 @@ pub fn trigger(spec: &PipelineSpec, params: Map<String, Value>) -> Trigger {
         priority: Priority::Normal,
         started_by: "tale bench".to_owned(),
         reason: None,
+        uses_cache: true,
     }
 }

@@ -185,6 +185,7 @@ impl Demo {
             priority: Priority::Normal,
             started_by: "tale demo".to_owned(),
             reason: None,
+            uses_cache: true,
         };
         let started = start(&mut transaction, trigger).await?;
         transaction.commit().await?;

@@ -1,6 +1,7 @@
 //! `tale doctor`: whether this machine has what an installation needs, and what to do where it has not.
 
 mod database;
+mod fit;
 mod machine;
 mod place;
 
@@ -15,7 +16,8 @@ use crate::{
     output,
 };
 
-/// Checks PostgreSQL, data directory, object store, pipelines and machine, and says what to do.
+/// Checks PostgreSQL, data directory, object store, pipelines, machine and, where an installation runs, whether every
+/// open step fits some live worker; says what to do.
 ///
 /// Starts no database and changes nothing that lasts. Ends with code 1 where something cannot work.
 #[derive(Debug, Args)]
@@ -54,9 +56,14 @@ struct Diagnosis {
 impl Doctor {
     /// Checks everything and prints one line for each.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
-        let (database, directory, store) =
-            tokio::join!(database::check(global), place::directory(global), place::store(global));
+        let (database, directory, store, fit) = tokio::join!(
+            database::check(global),
+            place::directory(global),
+            place::store(global),
+            fit::check(global)
+        );
         let mut checks = vec![database, directory, store];
+        checks.extend(fit);
         checks.push(place::pipelines());
         checks.extend(machine::checks(global));
         let diagnosis = Diagnosis { ok: checks.iter().all(|check| check.status != Status::Fail), checks };

@@ -1,0 +1,1 @@
+select p.weighs from queue.pool p where p.id = $1
