@@ -137,6 +137,11 @@ impl<'s> FanOut<'s> {
         self.program.limit_key.is_some()
     }
 
+    /// Whether the step says by what each task's result is known.
+    pub fn has_cache_keys(&self) -> bool {
+        self.program.cache_key.is_some()
+    }
+
     /// The arguments of one item's task.
     ///
     /// # Errors
@@ -155,6 +160,16 @@ impl<'s> FanOut<'s> {
         let index = Value::from(index);
         let locals = Locals { item: Some((item, &index)), ..Locals::default() };
         planner::limit_key(&self.program, &self.session, locals)
+    }
+
+    /// By what the result of one item's task is known, where the step says so.
+    ///
+    /// # Errors
+    /// [`PipelineError`] where an expression fails.
+    pub fn cache_key(&self, index: u32, item: &Value) -> Result<Option<String>, PipelineError> {
+        let index = Value::from(index);
+        let locals = Locals { item: Some((item, &index)), ..Locals::default() };
+        planner::cache_key(&self.program, &self.session, locals)
     }
 }
 

@@ -115,7 +115,7 @@ impl<'s> Program<'s> {
     /// The steps whose outputs it reads beside the list that it fans out over.
     pub(crate) fn steps_beside_list(&self) -> BTreeSet<&str> {
         let mut steps = BTreeSet::new();
-        let templates = self.when.iter().chain([&self.with]).chain(&self.limit_key);
+        let templates = self.when.iter().chain([&self.with]).chain(&self.limit_key).chain(&self.cache_key);
         templates.for_each(|template| template.add_steps(&mut steps));
         steps
     }

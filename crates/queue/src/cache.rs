@@ -324,6 +324,20 @@ pub(crate) async fn note_cache_keys(
     set_cache_keys(connection, RunId::from_raw(step.run_id), step.step, tasks).await
 }
 
+/// The same of one part of a fan-out, whose first task has the index `first`.
+pub(crate) async fn note_part_keys(
+    connection: &mut PgConnection,
+    expansion: TaskId,
+    first: u32,
+    keys: &[String],
+) -> Result<(), QueueError> {
+    let step = sqlx::query_file!("../../sql/queue/find_task_step.sql", expansion.raw())
+        .fetch_one(&mut *connection)
+        .await?;
+    let indexes: Vec<i32> = (first..).take(keys.len()).map(|index| index as i32).collect();
+    write_cache_keys(connection, RunId::from_raw(step.run_id), step.step, &indexes, keys).await
+}
+
 /// Notes by what the results of these tasks are known, where the step says so.
 async fn set_cache_keys(
     connection: &mut PgConnection,
@@ -337,7 +351,17 @@ async fn set_cache_keys(
         return Ok(());
     }
     let keys: Vec<String> = keyed().map(|(_, key)| key.to_owned()).collect();
-    sqlx::query_file!("../../sql/queue/set_cache_keys.sql", run.raw(), step, &indexes, &keys)
+    write_cache_keys(connection, run, step, &indexes, &keys).await
+}
+
+async fn write_cache_keys(
+    connection: &mut PgConnection,
+    run: RunId,
+    step: i16,
+    indexes: &[i32],
+    keys: &[String],
+) -> Result<(), QueueError> {
+    sqlx::query_file!("../../sql/queue/set_cache_keys.sql", run.raw(), step, indexes, keys)
         .execute(connection)
         .await?;
     Ok(())

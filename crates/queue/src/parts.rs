@@ -2,10 +2,10 @@
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use serde_json::Value;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{Connection, PgConnection, types::Json};
 use tale_primitives::RunId;
 
-use crate::{Lease, QueueError};
+use crate::{Lease, QueueError, cache::note_part_keys};
 
 /// A list in the outputs of a step of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Part<'t> {
     pub arguments: PartArguments<'t>,
     /// The keys of their limit, one for each where the step has one.
     pub limit_keys: Option<&'t [String]>,
+    /// By what their results are known, one for each where the step says so.
+    pub cache_keys: Option<&'t [String]>,
     /// Whether the fan-out is complete with them.
     pub is_last: bool,
 }
@@ -47,6 +49,21 @@ pub enum PartArguments<'t> {
 ///
 /// The last part acknowledges the expansion. False says that the lease was lost and nothing was done.
 pub async fn expand_part(
+    connection: &mut PgConnection,
+    lease: Lease,
+    part: Part<'_>,
+) -> Result<bool, QueueError> {
+    let Some(keys) = part.cache_keys else { return insert_part(connection, lease, part).await };
+    let mut transaction = connection.begin().await?;
+    let is_held = insert_part(&mut transaction, lease, part).await?;
+    if is_held {
+        note_part_keys(&mut transaction, lease.task, part.first, keys).await?;
+    }
+    transaction.commit().await?;
+    Ok(is_held)
+}
+
+async fn insert_part(
     connection: &mut PgConnection,
     lease: Lease,
     part: Part<'_>,

@@ -104,8 +104,12 @@ pub(crate) async fn expand_fan_out(
         Items::Stored { list, .. } => stream_items(connection, &list, 0).try_collect::<Vec<_>>().await?,
     };
     let tasks = (0..).zip(&items).map(|(index, item)| {
-        let (arguments, limit_key) = (fan_out.arguments(index, item)?, fan_out.limit_key(index, item)?);
-        Ok(NewTask { index, arguments, limit_key })
+        Ok(NewTask {
+            index,
+            arguments: fan_out.arguments(index, item)?,
+            limit_key: fan_out.limit_key(index, item)?,
+            cache_key: fan_out.cache_key(index, item)?,
+        })
     });
     let tasks = tasks.collect::<Result<Vec<_>, SchedulerError>>()?;
     expand_step(connection, task.lease, Some((tasks.len() as u32, &tasks))).await?;
@@ -157,10 +161,10 @@ impl Unroller {
         let items = Material::items(stored, &fan_out)?;
         let total = items.len() as u32;
         let shared = fan_out.shared_arguments()?;
-        let with_keys = fan_out.has_limit_keys();
+        let (with_keys, with_cache_keys) = (fan_out.has_limit_keys(), fan_out.has_cache_keys());
         let mut reader = self.pool.acquire().await?;
         let mut supply = match &items {
-            _ if shared.is_some() && !with_keys => Supply::Nothing,
+            _ if shared.is_some() && !with_keys && !with_cache_keys => Supply::Nothing,
             Items::Range(_) => Supply::Range,
             Items::Listed(items) => Supply::Listed(items),
             Items::Stored { list, .. } => Supply::Stream(stream_items(&mut reader, list, inserted)),
@@ -172,12 +176,13 @@ impl Unroller {
             }
             let count = self.part.min(total.saturating_sub(first));
             let items = supply.next(first, count).await?;
-            let (mut arguments, mut limit_keys) = (Vec::new(), Vec::new());
+            let (mut arguments, mut limit_keys, mut cache_keys) = (Vec::new(), Vec::new(), Vec::new());
             for (index, item) in (first..).zip(&items) {
                 if shared.is_none() {
                     arguments.push(fan_out.arguments(index, item)?);
                 }
                 limit_keys.extend(fan_out.limit_key(index, item)?);
+                cache_keys.extend(fan_out.cache_key(index, item)?);
                 if (index as usize).is_multiple_of(TURN) {
                     tokio::task::yield_now().await;
                 }
@@ -190,6 +195,7 @@ impl Unroller {
                     None => PartArguments::Each(&arguments),
                 },
                 limit_keys: with_keys.then_some(limit_keys.as_slice()),
+                cache_keys: with_cache_keys.then_some(cache_keys.as_slice()),
                 is_last: first + count >= total,
             };
             if !expand_part(&mut connection, task.lease, part).await? {
