@@ -1,17 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
 mod claims;
 mod control;
 mod error;
 mod expansions;
+mod log_archive;
+mod log_reader;
 mod logs;
 mod outcomes;
 mod pipelines;
 mod reports;
+mod retention;
 mod runs;
 mod wake;
 mod workers;
 
+pub use archive::{Archive, ArchiveRefusal, Kept, SharedArchive};
 pub use claims::{ClaimedTask, Claimer, Lease};
 pub use control::{
     Again, AuditEntry, Decision, OpenQuestion, Question, answer_knocks, await_approval, decide,
@@ -24,7 +29,9 @@ pub use expansions::{
     RunContext, SequenceState, await_child, expand_step, fail_expansion, publish_outputs, run_context,
     sequence_state, step_outputs,
 };
-pub use logs::{LogLine, NewLogLine, append_logs, read_logs};
+pub use log_archive::{LoggedAttempt, archive_log, clear_archived_logs, unarchived_logs};
+pub use log_reader::{LogFilter, LogReader};
+pub use logs::{LOG_LINE_LENGTH_MAX, LogLine, NewLogLine, append_logs};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
 pub use pipelines::{
     Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines, list_versions,
@@ -32,6 +39,11 @@ pub use pipelines::{
 pub use reports::{
     AttemptReport, Backlog, ChildRun, RunFilter, RunProgress, RunReport, RunStanding, RunSummary, StepReport,
     TaskReport, child_runs, list_runs, read_backlog, run_progress, run_report, run_state, run_states,
+};
+pub use retention::{
+    ArchivedRun, EVERY_PIPELINE, ExpiredRun, RetentionPolicy, archive_runs, archived_report, drop_archived,
+    expired_runs, find_archived_run, list_archived_runs, list_retention, lock_retention, set_retention,
+    unlock_retention, unset_retention,
 };
 pub use runs::{
     JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,

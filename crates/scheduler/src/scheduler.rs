@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
 use tale_queue::{
-    ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, Wake, beat, deregister_worker,
-    register_worker, release,
+    ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, SharedArchive, Wake, beat,
+    deregister_worker, register_worker, release,
 };
 use tokio::{task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use crate::{
     SchedulerError,
     advance::{Specs, advance},
     firing::Firing,
+    history::History,
     maintenance::Maintenance,
     sensing::{Sensing, Watched},
 };
@@ -34,6 +35,8 @@ pub struct SchedulerSettings {
     pub schedules: bool,
     /// Where triggers look for objects; without it they do not.
     pub folders: Option<Watched>,
+    /// Where logs and old runs go; without it they stay in the database.
+    pub archive: Option<SharedArchive>,
 }
 
 impl Default for SchedulerSettings {
@@ -46,6 +49,7 @@ impl Default for SchedulerSettings {
             host: "localhost".to_owned(),
             schedules: true,
             folders: None,
+            archive: None,
         }
     }
 }
@@ -92,6 +96,9 @@ impl Scheduler {
         );
         if let Some(Watched(folders)) = self.settings.folders.clone().filter(|_| self.settings.schedules) {
             beside.spawn(Sensing { pool: self.database.clone(), wake: self.wake.clone(), folders }.run());
+        }
+        if let Some(archive) = self.settings.archive.clone() {
+            beside.spawn(History { pool: self.database.clone(), archive }.run());
         }
         let identity = NewWorker {
             id: WorkerId::generate(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod acknowledge;
+mod archive;
 mod backlog;
 mod context;
 mod heartbeat;
@@ -15,8 +16,9 @@ mod secrets;
 mod source;
 mod worker;
 
+pub use archive::StoreArchive;
 pub use context::{Cancellation, TaskContext};
 pub use kind::{Kind, KindRegistry, KindSchema};
 pub use outcome::{Completion, Effect, TaskError};
 pub use secrets::SecretSources;
-pub use worker::{Worker, WorkerError, WorkerSettings};
+pub use worker::{LOG_BYTES_MAX, Worker, WorkerError, WorkerSettings};

@@ -1,6 +1,8 @@
 //! One worker process: its loops, and how it stops.
 
 use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,20 +17,22 @@ use futures::{FutureExt, future::BoxFuture};
 use serde_json::Value;
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
-use tale_queue::{Claimer, Lease, NewWorker, QueueError, Wake, deregister_worker, register_worker, release};
+use tale_queue::{
+    Claimer, Lease, NewWorker, QueueError, SharedArchive, Wake, deregister_worker, register_worker, release,
+};
 use tale_storage::Store;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    Cancellation, Completion, KindRegistry, TaskContext, TaskError,
+    Cancellation, Completion, KindRegistry, StoreArchive, TaskContext, TaskError,
     acknowledge::Acknowledger,
     backlog::Backlog,
     heartbeat::Heart,
     held::Held,
     intake::Intake,
-    logs::{self, LogSender},
+    logs::{self, AttemptLog, LogSender},
     outcome::chain,
     pace::Pace,
     secrets::{Resolved, SecretSources},
@@ -39,6 +43,8 @@ use crate::{
 const PREFETCH_MAX: u32 = 2000;
 /// How long a task that was claimed in advance may wait for a slot before it is handed back.
 const PREFETCHED_AT_MOST: Duration = Duration::from_secs(1);
+/// How many bytes of an attempt's log are kept unless it is told.
+pub const LOG_BYTES_MAX: u64 = 10 << 20;
 /// How long a stopping worker waits for the last lines of its attempts' logs.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -61,6 +67,8 @@ pub struct WorkerSettings {
     pub host: String,
     /// Where it finds secrets.
     pub secrets: SecretSources,
+    /// How many bytes of an attempt's log are kept; how much more it printed stands in its last line.
+    pub log_bytes_max: u64,
 }
 
 impl WorkerSettings {
@@ -77,6 +85,7 @@ impl WorkerSettings {
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
             secrets: SecretSources::from_environment(),
+            log_bytes_max: LOG_BYTES_MAX,
         }
     }
 }
@@ -128,7 +137,7 @@ impl Worker {
             stop: stop.clone(),
         };
         let (outcome_sender, outcomes) = mpsc::unbounded_channel();
-        let (log_sender, log_lines) = logs::channel();
+        let (log_sender, log_lines) = logs::channel(self.settings.log_bytes_max);
         let heart = tokio::spawn(
             Heart {
                 pool: self.database.clone(),
@@ -138,7 +147,8 @@ impl Worker {
             }
             .run(),
         );
-        let storing = tokio::spawn(logs::store_logs(self.database.clone(), log_lines));
+        let archive = SharedArchive(Arc::new(StoreArchive(self.store.clone())));
+        let storing = tokio::spawn(logs::store_logs(self.database.clone(), archive, log_lines));
         let acknowledger = Acknowledger {
             pool: self.database.clone(),
             wake: self.wake.clone(),
@@ -311,7 +321,20 @@ impl Service<Task<Assignment>> for RunAttempt {
 }
 
 impl RunAttempt {
+    /// Runs an attempt; whatever becomes of it, its log ends before anybody hears of that.
     async fn attempt(&self, assignment: &Assignment) -> Result<Completion<Value>, TaskError> {
+        let claimed = &assignment.claimed;
+        let log = self.logs.begin(claimed.run, claimed.lease, claimed.attempt_number);
+        let ended = AssertUnwindSafe(self.run_kind(assignment, log.clone())).catch_unwind().await;
+        log.end().await;
+        ended.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    async fn run_kind(
+        &self,
+        assignment: &Assignment,
+        log: AttemptLog,
+    ) -> Result<Completion<Value>, TaskError> {
         let claimed = &assignment.claimed;
         let Some(kind) = self.kinds.find(&claimed.kind) else {
             let message = format!(
@@ -332,7 +355,7 @@ impl RunAttempt {
             store: self.store.clone(),
             database: self.database.clone(),
             cancellation: Cancellation(assignment.stop.clone()),
-            logs: self.logs.clone(),
+            log,
             redaction: redaction.clone(),
         };
         tracing::debug!(run = %claimed.run, step = claimed.step_name, index = claimed.index, "attempt starts");

@@ -20,6 +20,7 @@ pub mod logs;
 pub mod pause;
 pub mod pipeline;
 pub mod pov;
+pub mod retention;
 pub mod retry;
 pub mod run;
 pub mod runs;
@@ -52,6 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Backfill(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
+        Command::Retention(command) => command.run(global).await,
         Command::Cancel(command) => command.run(global).await,
         Command::Pause(command) => command.run(global).await,
         Command::Resume(command) => command.run(global).await,

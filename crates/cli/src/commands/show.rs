@@ -7,10 +7,13 @@ use clap::Args;
 use comfy_table::Table;
 use sqlx::PgConnection;
 use tale_primitives::RunId;
-use tale_queue::{QueueError, RunReport, RunState, TaskReport, run_report};
+use tale_queue::{
+    ArchivedRun, QueueError, RunReport, RunState, TaskReport, archived_report, find_archived_run, run_report,
+};
 
 use crate::{
     arguments::Global,
+    engine::archive_of,
     failure::{Failure, UNUSABLE},
     installation::Installation,
     output,
@@ -30,13 +33,17 @@ impl Show {
     /// Prints the run.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let installation = Installation::look(global, "tale show").await?;
-        let report = find(&mut *installation.connection().await?, self.run).await;
+        let found = self.find(&installation).await;
         installation.close().await?;
-        let report = report?;
+        let (report, archived) = found?;
         match global.output {
             output::Format::Json => output::json(&report)?,
             output::Format::Table => {
                 output::line(&heading(&report))?;
+                if let Some(archived) = archived {
+                    let at = archived.archived_at.format("%Y-%m-%d %H:%M:%S UTC");
+                    output::line(&format!("archived {at} in object {}", archived.object.digest))?;
+                }
                 output::line(&steps(&report).to_string())?;
                 let tasks: Vec<&TaskReport> =
                     report.tasks.iter().filter(|task| self.tasks || is_noteworthy(task)).collect();
@@ -50,6 +57,18 @@ impl Show {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The run, from the database or from its archive.
+    async fn find(&self, installation: &Installation) -> Result<(RunReport, Option<ArchivedRun>), Failure> {
+        let mut connection = installation.connection().await?;
+        match find_archived_run(&mut connection, self.run).await? {
+            Some(archived) => {
+                let report = archived_report(&*archive_of(installation), &archived).await?;
+                Ok((report, Some(archived)))
+            }
+            None => Ok((find(&mut connection, self.run).await?, None)),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ const COMMANDS: [&str; 41] = [
     "backfill",
     "show",
     "logs",
+    "retention",
     "workers",
     "pipeline",
     "pipeline check",

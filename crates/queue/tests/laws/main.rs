@@ -10,6 +10,8 @@ mod countdown;
 mod expansions;
 mod joins;
 mod limits;
+mod logs;
+mod memory;
 mod outcomes;
 mod pains;
 mod retries;

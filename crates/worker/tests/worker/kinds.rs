@@ -38,6 +38,7 @@ pub struct Doing {
     pub milliseconds: u64,
     pub away: bool,
     pub refuses: bool,
+    pub lines: Option<u64>,
 }
 
 pub struct Echo;
@@ -169,15 +170,20 @@ pub struct Prints;
 
 impl Kind for Prints {
     const NAME: &'static str = "test.prints";
-    const SUMMARY: &'static str = "Prints lines, one of them far too long.";
+    const SUMMARY: &'static str =
+        "Prints lines, sleeps, and may panic; unless told how many, one of them is far too long.";
     type Arguments = Doing;
     type Outputs = ();
 
-    async fn run(context: TaskContext, _: Doing) -> Result<Completion<()>, TaskError> {
-        for line in 0..50 {
+    async fn run(context: TaskContext, arguments: Doing) -> Result<Completion<()>, TaskError> {
+        for line in 0..arguments.lines.unwrap_or(50) {
             context.log(format!("line {line}"));
         }
-        context.log("x".repeat(100_000));
+        if arguments.lines.is_none() {
+            context.log("x".repeat(100_000));
+        }
+        tokio::time::sleep(Duration::from_millis(arguments.milliseconds)).await;
+        assert!(!arguments.refuses, "told to");
         Ok(Completion::of(()))
     }
 }

@@ -6,6 +6,7 @@
 mod effects;
 mod faults;
 mod kinds;
+mod logs;
 mod outcomes;
 mod pains;
 mod plant;
