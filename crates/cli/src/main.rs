@@ -12,6 +12,7 @@ mod output;
 mod pipelines;
 mod progress;
 mod report;
+mod telling;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ mod expansions;
 mod log_archive;
 mod log_reader;
 mod logs;
+mod news;
 mod outcomes;
 mod pipelines;
 mod reports;
@@ -32,6 +33,7 @@ pub use expansions::{
 pub use log_archive::{LoggedAttempt, archive_log, clear_archived_logs, unarchived_logs};
 pub use log_reader::{LogFilter, LogReader};
 pub use logs::{LOG_LINE_LENGTH_MAX, LogLine, NewLogLine, append_logs};
+pub use news::{News, RunNews, forget_run_news, keep_run_news, list_run_news, lock_run_news};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
 pub use pipelines::{
     Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines, list_versions,

@@ -5,14 +5,17 @@
 //! the rows go in small batches. Whoever dies in between, each run is whole in one place: its rows until that transaction,
 //! the object after it.
 
-use std::io::{BufRead, BufReader, Cursor};
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Cursor, Write},
+};
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
-use tale_primitives::{Digest, RunId, UtcDay};
+use tale_primitives::{AttemptId, Digest, RunId, TaskId, UtcDay};
 
 use crate::{
     AttemptReport, QueueError, RunReport, RunState, StepReport, TaskReport,
@@ -160,8 +163,7 @@ pub async fn archive_runs(
         let mut lines =
             sqlx::query_file_scalar!("../../sql/queue/stream_runs.sql", &ids).fetch(&mut *connection);
         while let Some(line) = lines.try_next().await? {
-            let written = std::io::Write::write_all(&mut encoder, line.as_bytes())
-                .and_then(|()| std::io::Write::write_all(&mut encoder, b"\n"));
+            let written = encoder.write_all(line.as_bytes()).and_then(|()| encoder.write_all(b"\n"));
             written.map_err(|error| refused(error.into()))?;
         }
     }
@@ -299,8 +301,8 @@ struct RunLine {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ArchivedLog {
     pub run_id: RunId,
-    pub task_id: tale_primitives::TaskId,
-    pub attempt_id: tale_primitives::AttemptId,
+    pub task_id: TaskId,
+    pub attempt_id: AttemptId,
     pub attempt_number: i16,
     pub step: String,
     pub index: i32,
@@ -332,10 +334,17 @@ pub async fn archived_report(archive: &dyn Archive, archived: &ArchivedRun) -> R
     let head = head.ok_or_else(|| damaged(run, std::io::Error::other("the run is not in its object")))?;
     // the scheduler's own tasks are not listed, as in any report
     tasks.retain(|task| task.index >= 0);
-    attempts.retain(|attempt| tasks.iter().any(|task| task.id == attempt.task));
+    let mut starts: HashMap<TaskId, Option<DateTime<Utc>>> =
+        tasks.iter().map(|task| (task.id, None)).collect();
+    attempts.retain(|attempt| match starts.get_mut(&attempt.task) {
+        Some(start) => {
+            *start = Some(start.map_or(attempt.started_at, |start| start.min(attempt.started_at)));
+            true
+        }
+        None => false,
+    });
     for task in &mut tasks {
-        let starts = attempts.iter().filter(|attempt| attempt.task == task.id);
-        task.started_at = starts.map(|attempt| attempt.started_at).min();
+        task.started_at = starts.get(&task.id).copied().flatten();
     }
     steps.sort_by_key(|step| step.index);
     tasks.sort_by_key(|task| (task.step, task.index));
@@ -366,7 +375,7 @@ pub(crate) async fn archived_logs(
     archived: &ArchivedRun,
 ) -> Result<Vec<ArchivedLog>, QueueError> {
     let mut logs: Vec<ArchivedLog> = Vec::new();
-    let mut parents = std::collections::HashMap::new();
+    let mut parents = HashMap::new();
     each_line(archive, archived, |line| {
         match line {
             Line::Run(row) => {

@@ -8,6 +8,7 @@ mod heartbeat;
 mod held;
 mod intake;
 mod kind;
+mod lineage;
 mod logs;
 mod outcome;
 mod pace;

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis::layers::catch_panic::CatchPanicLayer;
@@ -20,7 +20,7 @@ use tale_primitives::WorkerId;
 use tale_queue::{
     Claimer, Lease, NewWorker, QueueError, SharedArchive, Wake, deregister_worker, register_worker, release,
 };
-use tale_storage::Store;
+use tale_storage::{Store, Traffic};
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -32,6 +32,7 @@ use crate::{
     heartbeat::Heart,
     held::Held,
     intake::Intake,
+    lineage,
     logs::{self, AttemptLog, LogSender},
     outcome::chain,
     pace::Pace,
@@ -344,6 +345,8 @@ impl RunAttempt {
             return Err(TaskError::Retry { message, after: None });
         };
         let Resolved { arguments, redaction } = self.secrets.resolve(&claimed.arguments).await?;
+        let traffic = Traffic::default();
+        let started = Instant::now();
         let context = TaskContext {
             run: claimed.run,
             pipeline: claimed.pipeline.clone(),
@@ -352,7 +355,7 @@ impl RunAttempt {
             index: claimed.index.unsigned_abs(),
             lease: claimed.lease,
             attempt_number: claimed.attempt_number,
-            store: self.store.clone(),
+            store: self.store.observed(&traffic),
             database: self.database.clone(),
             cancellation: Cancellation(assignment.stop.clone()),
             log,
@@ -369,7 +372,7 @@ impl RunAttempt {
         tokio::select! {
             biased;
             () = assignment.stop.cancelled() => Err(TaskError::Stopped),
-            result = attempt => result,
+            result = attempt => result.map(|completion| lineage::traced(completion, claimed, &traffic, &redaction, started.elapsed())),
             () = expired => {
                 // a computation on a thread of its own learns of it this way
                 assignment.stop.cancel();

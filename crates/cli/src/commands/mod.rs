@@ -16,6 +16,7 @@ pub mod epoch;
 pub mod kinds;
 pub mod ledger;
 pub mod limit;
+pub mod lineage;
 pub mod logs;
 pub mod pause;
 pub mod pipeline;
@@ -53,6 +54,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Backfill(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
+        Command::Lineage(command) => command.run(global).await,
         Command::Retention(command) => command.run(global).await,
         Command::Cancel(command) => command.run(global).await,
         Command::Pause(command) => command.run(global).await,

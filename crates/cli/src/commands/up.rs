@@ -9,7 +9,7 @@ use crate::{
     engine::{Engine, EngineSettings, usual_slots},
     failure::Failure,
     installation::Installation,
-    interrupt, pipelines,
+    interrupt, pipelines, telling,
 };
 
 /// Runs the database, a scheduler and a worker until Ctrl-C.
@@ -48,6 +48,7 @@ impl Up {
         };
         let applied =
             pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
+        let telling = telling::start(&installation, &stop).await?;
         let slots = self.slots.unwrap_or_else(usual_slots);
         let engine = Engine::start(
             &installation,
@@ -79,6 +80,9 @@ impl Up {
         }
         eprintln!("stopping: running tasks may finish within 10 s; Ctrl-C again ends at once");
         engine.stop().await?;
+        if let Some(telling) = telling {
+            let _ = telling.await;
+        }
         installation.close().await?;
         Ok(ExitCode::SUCCESS)
     }

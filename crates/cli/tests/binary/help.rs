@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 46] = [
     "demo",
     "up",
     "worker",
@@ -17,7 +17,11 @@ const COMMANDS: [&str; 41] = [
     "backfill",
     "show",
     "logs",
+    "lineage",
     "retention",
+    "retention show",
+    "retention set",
+    "retention run",
     "workers",
     "pipeline",
     "pipeline check",

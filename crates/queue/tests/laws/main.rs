@@ -14,6 +14,7 @@ mod logs;
 mod memory;
 mod outcomes;
 mod pains;
+mod retention;
 mod retries;
 mod runs;
 mod sub_runs;

@@ -24,6 +24,7 @@ pub fn all() -> KindRegistry {
         .with::<Changes>()
         .with::<Makes>()
         .with::<Prints>()
+        .with::<Copies>()
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -185,5 +186,31 @@ impl Kind for Prints {
         tokio::time::sleep(Duration::from_millis(arguments.milliseconds)).await;
         assert!(!arguments.refuses, "told to");
         Ok(Completion::of(()))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Copying {
+    pub from: tale_storage::ObjectRef,
+    pub more: String,
+}
+
+pub struct Copies;
+
+impl Kind for Copies {
+    const NAME: &'static str = "test.copies";
+    const SUMMARY: &'static str = "Reads an object and writes it with more at its end.";
+    type Arguments = Copying;
+    type Outputs = tale_storage::ObjectRef;
+
+    async fn run(
+        context: TaskContext,
+        arguments: Copying,
+    ) -> Result<Completion<tale_storage::ObjectRef>, TaskError> {
+        let mut bytes = context.store.get(&arguments.from).await.map_err(TaskError::retry)?.to_vec();
+        bytes.extend(arguments.more.bytes());
+        let object = context.store.put(bytes.into()).await.map_err(TaskError::retry)?;
+        let artifact = NewArtifact { name: "copy".to_owned(), media_type: "text/plain".to_owned(), object };
+        Ok(Completion::of(object).artifact(artifact))
     }
 }

@@ -6,6 +6,7 @@
 mod effects;
 mod faults;
 mod kinds;
+mod lineage;
 mod logs;
 mod outcomes;
 mod pains;
