@@ -48,6 +48,7 @@ comment on column storage.touched_object.name is 'Set once: the data set whose m
 comment on column storage.touched_object.size_bytes is 'Set once, where it is known.';
 -- which artifacts an object is
 create index artifact_digest_idx on storage.artifact (digest);
+create index artifact_name_idx on storage.artifact (name, id);
 
 -- News of runs ---------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 -- artifact's name; of a name the newest.
 select r.digest as "digest!", r.what as "what!"
 from (
-    (select a.digest, 0 as rank, 'artifact ' || a.id as what, a.created_at from storage.artifact a where a.id::text = $1)
+    (select a.digest, 0 as rank, 'artifact ' || a.id as what, a.created_at from storage.artifact a where a.id = case when $1 ~ '^[0-9]{1,18}$' then $1::bigint end)
     union all
     (select o.digest, 1, 'object', now() from storage.touched_object o
      where $2::bytea is not null and o.digest between $2 and $3 limit 1000)

@@ -1,6 +1,6 @@
 //! Lineage events on their way to a server; here, because this is where HTTP is.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::{Client, StatusCode, header::CONTENT_TYPE, redirect::Policy};
@@ -21,7 +21,7 @@ impl EventPost {
     /// A way to the server at `url`. The key goes there and nowhere else: redirects are not followed.
     pub fn new(url: String, api_key: Option<String>) -> Result<Self, Refusal> {
         let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build();
-        let client = client.map_err(|error| Refusal::Later(error.without_url().to_string()))?;
+        let client = client.map_err(later)?;
         Ok(Self { client, url, api_key })
     }
 }
@@ -34,7 +34,7 @@ impl Transport for EventPost {
         if let Some(key) = &self.api_key {
             request = request.bearer_auth(key);
         }
-        let answer = request.send().await.map_err(|error| Refusal::Later(error.without_url().to_string()))?;
+        let answer = request.send().await.map_err(later)?;
         let status = answer.status();
         match status {
             status if status.is_success() => Ok(()),
@@ -48,4 +48,16 @@ impl Transport for EventPost {
             status => Err(Refusal::Later(status.to_string())),
         }
     }
+}
+
+/// With its causes, and without the address, which may hold what nobody should read.
+fn later(error: reqwest::Error) -> Refusal {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    Refusal::Later(text)
 }
