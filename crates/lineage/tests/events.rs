@@ -15,7 +15,7 @@ use tale_testkit::TestDatabase;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// The committed events, which infra/openlineage.py holds against the reference client too.
+/// The committed events, which infra/check-openlineage.py holds against the reference client too.
 const COMMITTED: &str = include_str!("events.jsonl");
 
 fn names() -> Namespaces {

@@ -1,6 +1,6 @@
 """Holds OpenLineage events against the classes of the reference client.
 
-    python3 infra/openlineage.py [FILE …]
+    python3 infra/check-openlineage.py [FILE …]
 
 Each line of a file is an event; without files, the events that the tests know. The client, openlineage-python from
 PyPI, is installed into a cache below target/ once. Exit code 1: an event is not what the classes make of it; 3: there
