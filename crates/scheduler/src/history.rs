@@ -26,7 +26,7 @@ const LOGS_MAX: u32 = 100;
 const LINES_MAX: u32 = 5000;
 /// How many runs one look archives.
 const RUNS_MAX: u32 = 1000;
-/// How many rows of archived runs one transaction drops: some tens of milliseconds' work.
+/// How many rows of archived runs one transaction drops: a fraction of a second's work.
 const ROWS_MAX: u32 = 2000;
 
 /// Looks after history, for ever; any number of schedulers may do so at once.

@@ -42,6 +42,21 @@ end $$;
 comment on function queue.mark_archived is
     'Has an object count for ended runs, all or none of them: none where one is no longer as it was when the object was made.';
 
+create or replace function queue.drop_attempts(p_tasks bigint[]) returns void language plpgsql volatile
+-- one pass over the blocks that the range names, looked up in a hash: anything else is a pass for each task
+set enable_nestloop = off
+set enable_seqscan = off
+as $$
+declare
+    v_first bigint;
+    v_last bigint;
+begin
+    select min(u.id), max(u.id) into v_first, v_last from unnest(p_tasks) u (id);
+    delete from queue.attempt a using unnest(p_tasks) u (id)
+    where a.task_id = u.id and a.task_id between v_first and v_last;
+end $$;
+comment on function queue.drop_attempts is 'Drops the attempts at these tasks.';
+
 create or replace function queue.drop_archived(p_rows integer) returns integer language plpgsql volatile as $$
 declare
     v_run uuid;
@@ -62,10 +77,7 @@ begin
         )
         select array_agg(g.id) into v_tasks from gone g;
         if v_tasks is not null then
-            delete from queue.attempt a
-            where a.task_id between (select min(u.id) from unnest(v_tasks) u (id))
-                                and (select max(u.id) from unnest(v_tasks) u (id))
-              and a.task_id = any (v_tasks);
+            perform queue.drop_attempts(v_tasks);
             delete from queue.approval a where a.task_id = any (v_tasks);
             v_left := v_left - cardinality(v_tasks);
         end if;
