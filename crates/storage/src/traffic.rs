@@ -62,7 +62,9 @@ impl Store {
     /// The same store, whose reads and writes are remembered in `traffic`.
     #[must_use]
     pub fn observed(&self, traffic: &Traffic) -> Self {
-        Self { traffic: Some(traffic.clone()), ..self.clone() }
+        let mut observed = self.clone();
+        observed.traffic = Some(traffic.clone());
+        observed
     }
 
     /// Remembers an object, where somebody wants to know.
