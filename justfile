@@ -45,3 +45,7 @@ bench *ARGUMENTS:
 # Renews .sqlx from the migrations and the query files, with a temporary PostgreSQL.
 prepare:
     SQLX_OFFLINE=false cargo run -p tale-testkit --bin with-postgres -- --migrated sh infra/prepare.sh
+
+# Holds the OpenLineage events against the classes of the reference client, which it fetches from PyPI.
+check-openlineage *FILES:
+    python3 infra/check-openlineage.py "$@"

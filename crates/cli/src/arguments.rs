@@ -110,6 +110,10 @@ pub enum Command {
     Show(commands::show::Show),
     /// Prints what the tasks of a run have printed.
     Logs(commands::logs::Logs),
+    /// Draws what an artifact was made from, or what was made of it.
+    Lineage(commands::lineage::Lineage),
+    /// Says how long ended runs stay in the database, and archives those that stay no longer.
+    Retention(commands::retention::Retention),
     /// Stops runs and their sub-runs.
     Cancel(commands::cancel::Cancel),
     /// Holds back a run, a pipeline's new runs, or a pool.

@@ -3,11 +3,11 @@
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tale_queue::{Resources, Wake};
+use tale_queue::{Resources, SharedArchive, Wake};
 use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerSettings, Watched};
 use tale_storage::Store;
 use tale_tasks::kinds;
-use tale_worker::{SecretSources, Worker, WorkerError, WorkerSettings};
+use tale_worker::{SecretSources, StoreArchive, Worker, WorkerError, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ pub struct EngineSettings {
     pub grace: Duration,
     /// Where workers find secrets beside the environment.
     pub secrets_dir: Option<PathBuf>,
+    /// How many bytes of an attempt's log are kept.
+    pub log_bytes_max: u64,
 }
 
 /// What runs.
@@ -55,6 +57,7 @@ impl Engine {
                     host: host.clone(),
                     schedules: settings.schedules,
                     folders: Some(Watched(Arc::new(StoreFolders(installation.store.clone())))),
+                    archive: Some(archive_of(installation)),
                     ..SchedulerSettings::default()
                 },
                 wake: wake.clone(),
@@ -75,6 +78,7 @@ impl Engine {
                         host: host.clone(),
                         has: Some(settings.has.clone()),
                         secrets: SecretSources { directory: settings.secrets_dir.clone() },
+                        log_bytes_max: settings.log_bytes_max,
                         ..WorkerSettings::new(pool, *slots)
                     },
                     wake: wake.clone(),
@@ -101,6 +105,11 @@ impl Engine {
         }
         failed.map_or(Ok(()), Err)
     }
+}
+
+/// Where an installation's history goes.
+pub fn archive_of(installation: &Installation) -> SharedArchive {
+    SharedArchive(Arc::new(StoreArchive(installation.store.clone())))
 }
 
 /// The object store, as triggers see it.

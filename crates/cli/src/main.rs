@@ -13,6 +13,7 @@ mod output;
 mod pipelines;
 mod progress;
 mod report;
+mod telling;
 
 use std::process::ExitCode;
 

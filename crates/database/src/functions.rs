@@ -20,6 +20,8 @@ const FILES: &[(&str, &str)] = &[
     ("queue/runs.sql", include_str!("../../../sql/functions/queue/runs.sql")),
     ("queue/control.sql", include_str!("../../../sql/functions/queue/control.sql")),
     ("queue/retry.sql", include_str!("../../../sql/functions/queue/retry.sql")),
+    ("queue/news.sql", include_str!("../../../sql/functions/queue/news.sql")),
+    ("queue/retention.sql", include_str!("../../../sql/functions/queue/retention.sql")),
 ];
 
 /// Any number that no other lock of this product uses.

@@ -102,6 +102,8 @@ fn spawn(
         "max_parallel_workers_per_gather=0".to_owned(),
         "jit=off".to_owned(),
         "max_wal_size=1GB".to_owned(),
+        // The queue's tables turn over within seconds; what is dead in them must not pile up for a minute.
+        "autovacuum_naptime=10s".to_owned(),
         "timezone=UTC".to_owned(),
         "log_timezone=UTC".to_owned(),
         "log_checkpoints=off".to_owned(),

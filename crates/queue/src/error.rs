@@ -1,4 +1,6 @@
-use tale_primitives::{RunId, TaskId};
+use tale_primitives::{Digest, RunId, TaskId};
+
+use crate::archive::ArchiveRefusal;
 
 /// What can go wrong between the product and its queue.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,35 @@ pub enum QueueError {
         what: &'static str,
         /// Its content.
         value: String,
+    },
+    /// The object store did not take what was to be archived.
+    #[error("the object store did not take {what}")]
+    Keep {
+        /// What it is.
+        what: String,
+        /// Why.
+        #[source]
+        source: ArchiveRefusal,
+    },
+    /// The object store did not give what was archived.
+    #[error("the object store did not give {what} (object {kept})")]
+    Fetch {
+        /// What it is.
+        what: String,
+        /// The object.
+        kept: Digest,
+        /// Why.
+        #[source]
+        source: ArchiveRefusal,
+    },
+    /// An archived object does not hold what its row says.
+    #[error("{what} cannot be read from the archive")]
+    Damaged {
+        /// What it is.
+        what: String,
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
     },
 }
 

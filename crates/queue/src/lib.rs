@@ -1,21 +1,27 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
 mod cache;
 mod claims;
 mod control;
 mod error;
 mod expansions;
+mod log_archive;
+mod log_reader;
 mod logs;
+mod news;
 mod outcomes;
 mod parts;
 mod pipelines;
 mod reports;
 mod resources;
+mod retention;
 mod runs;
 mod tenants;
 mod wake;
 mod workers;
 
+pub use archive::{Archive, ArchiveRefusal, Kept, SharedArchive};
 pub use cache::{
     CacheDecision, CacheLookup, CachePolicy, CachedResult, KeptResult, NewCachedResult, NewestResult,
     cache_decisions, clear_cached_results, keep_result, list_cached_results, look_up_result,
@@ -33,7 +39,10 @@ pub use expansions::{
     RunContext, SequenceState, await_child, expand_step, fail_expansion, publish_outputs, run_context,
     sequence_state, step_outputs,
 };
-pub use logs::{LogLine, NewLogLine, append_logs, read_logs};
+pub use log_archive::{LoggedAttempt, archive_log, clear_archived_logs, unarchived_logs};
+pub use log_reader::{LogFilter, LogReader};
+pub use logs::{LOG_LINE_LENGTH_MAX, LogLine, NewLogLine, append_logs};
+pub use news::{News, RunNews, forget_run_news, keep_run_news, list_run_news, lock_run_news};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
 pub use parts::{Part, PartArguments, StoredList, expand_part, parts_inserted, stored_length, stream_items};
 pub use pipelines::{
@@ -44,6 +53,11 @@ pub use reports::{
     TaskReport, child_runs, list_runs, read_backlog, run_progress, run_report, run_state, run_states,
 };
 pub use resources::{Bytes, Cpu, Nearest, Resources, Unfit, unfit_steps};
+pub use retention::{
+    ArchivedRun, EVERY_PIPELINE, ExpiredRun, RetentionPolicy, archive_runs, archived_report, drop_archived,
+    expired_runs, find_archived_run, list_archived_runs, list_retention, lock_retention, set_retention,
+    unlock_retention, unset_retention,
+};
 pub use runs::{
     JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,
 };

@@ -1,7 +1,7 @@
 //! What operators look at: runs, steps, tasks and attempts.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use tale_primitives::{AttemptId, Digest, RunId, TaskId, UtcDay, WorkerId};
@@ -84,7 +84,7 @@ pub struct RunReport {
 }
 
 /// One step of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StepReport {
     /// Its place in the pipeline.
     pub index: i16,
@@ -115,7 +115,7 @@ pub struct StepReport {
 }
 
 /// One task of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskReport {
     /// The task.
     pub id: TaskId,
@@ -142,13 +142,16 @@ pub struct TaskReport {
 }
 
 /// One attempt that ended.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AttemptReport {
     /// The task.
+    #[serde(alias = "task_id")]
     pub task: TaskId,
     /// The fencing token.
+    #[serde(alias = "attempt_id")]
     pub attempt: AttemptId,
     /// The worker process.
+    #[serde(alias = "worker_id")]
     pub worker: WorkerId,
     /// When the task was claimed.
     pub started_at: DateTime<Utc>,

@@ -69,20 +69,25 @@ impl From<sqlx::Error> for SchedulerError {
 impl SchedulerError {
     /// The message with its causes, each said once.
     pub(crate) fn describe(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let message = error.to_string();
-            if !text.contains(&message) {
-                text = format!("{text}: {message}");
-            }
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
 
     /// Whether trying the same again can help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Queue(error) if error.is_transient())
     }
+}
+
+/// The message of an error with its causes, each said once.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        cause = error.source();
+    }
+    text
 }

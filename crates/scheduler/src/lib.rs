@@ -7,6 +7,7 @@ mod error;
 mod fan_out;
 mod fires;
 mod firing;
+mod history;
 mod maintenance;
 mod pulse;
 mod scheduler;
@@ -21,6 +22,7 @@ pub use backfills::{
 };
 pub use error::SchedulerError;
 pub use fires::{RecordedFire, recorded_fires};
+pub use history::{Retained, needed_runs, retain};
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use schedules::{
     ScheduleReport, apply_schedule, find_schedule, list_schedules, notify_schedules, pause_schedule,

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
 use tale_queue::{
-    ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, Wake, beat, deregister_worker,
-    register_worker, release,
+    ClaimedTask, Claimer, Lease, NewWorker, QueueError, SCHEDULER_POOL, SharedArchive, Wake, beat,
+    deregister_worker, register_worker, release,
 };
 use tokio::{sync::Semaphore, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use crate::{
     advance::{Advanced, Specs, advance},
     fan_out::{UNROLLED_MAX, Unroller},
     firing::Firing,
+    history::History,
     maintenance::Maintenance,
     pulse::{Leases, Pulse},
     sensing::{Sensing, Watched},
@@ -38,6 +39,8 @@ pub struct SchedulerSettings {
     pub schedules: bool,
     /// Where triggers look for objects; without it they do not.
     pub folders: Option<Watched>,
+    /// Where logs and old runs go; without it they stay in the database.
+    pub archive: Option<SharedArchive>,
 }
 
 impl Default for SchedulerSettings {
@@ -51,6 +54,7 @@ impl Default for SchedulerSettings {
             host: "localhost".to_owned(),
             schedules: true,
             folders: None,
+            archive: None,
         }
     }
 }
@@ -99,6 +103,9 @@ impl Scheduler {
         );
         if let Some(Watched(folders)) = self.settings.folders.clone().filter(|_| self.settings.schedules) {
             beside.spawn(Sensing { pool: self.database.clone(), wake: self.wake.clone(), folders }.run());
+        }
+        if let Some(archive) = self.settings.archive.clone() {
+            beside.spawn(History { pool: self.database.clone(), archive }.run());
         }
         let identity = NewWorker {
             id: WorkerId::generate(),

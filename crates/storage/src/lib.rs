@@ -10,6 +10,7 @@ mod error;
 mod image;
 mod image_file;
 mod import;
+mod lineage;
 mod listing;
 mod manifest;
 mod object;
@@ -24,6 +25,7 @@ mod settings;
 mod split;
 mod split_writer;
 mod store;
+mod traffic;
 mod upload;
 
 pub use artifacts::{Artifact, NewArtifact, list_artifacts, publish_artifacts};
@@ -31,6 +33,10 @@ pub use dataset_problem::DatasetProblem;
 pub use error::{StorageError, StoreUrlProblem};
 pub use image::{ImageBatch, ImageShape, ImageShapeError};
 pub use import::{ImportProgress, ImportRequest, ImportStage, import};
+pub use lineage::{
+    Direction, Lineage, LineageObject, NewProduction, Production, find_objects, record_production,
+    run_productions, walk_lineage,
+};
 pub use listing::ListedObject;
 pub use manifest::{DatasetManifest, ImportSource, SplitRef};
 pub use object::ObjectRef;
@@ -39,3 +45,4 @@ pub use read::{RowSelection, read_rows};
 pub use read_only::FoundObject;
 pub use registry::{DatasetSummary, find_dataset, list_datasets};
 pub use store::{PutReceipt, Store};
+pub use traffic::{ObjectRole, Touched, Touches, Traffic};

@@ -13,7 +13,7 @@ use parquet::{
 };
 
 use crate::{
-    DatasetProblem, ImageBatch, ImageShape, SplitRef, StorageError, Store, blocking::blocking,
+    DatasetProblem, ImageBatch, ImageShape, ObjectRole, SplitRef, StorageError, Store, blocking::blocking,
     columns::LabelledRows, image_file::Origin, range_reader::RangeReader, split_writer::SHAPE_KEY,
 };
 
@@ -46,6 +46,7 @@ pub async fn read_rows(
         }
         RowSelection::Indices(indices) => {
             check_indices(&indices, split.rows)?;
+            store.note(ObjectRole::Read, &split.object, None);
             reading.decode_selected(store, split, &indices).await
         }
     }

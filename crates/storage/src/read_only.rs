@@ -33,6 +33,7 @@ impl Store {
             prefix.parts().chain(key.parts()).collect()
         };
         let objects = keys.iter().map(full).collect();
+        self.note_keys(keys);
         Arc::new(ReadOnly { store: self.clone(), objects, runtime: Handle::current() })
     }
 

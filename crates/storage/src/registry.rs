@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use tale_primitives::Name;
 
 use crate::{
-    DatasetManifest, ImageShape, ObjectRef, StorageError, Store,
+    DatasetManifest, ImageShape, ObjectRef, ObjectRole, StorageError, Store,
     artifacts::{stored_object, stored_size},
 };
 
@@ -37,6 +37,7 @@ pub async fn find_dataset(
         .await?
         .ok_or_else(|| StorageError::UnknownDataset { name: name.clone() })?;
     let bytes = store.get(&object).await?;
+    store.note(ObjectRole::Read, &object, Some(name.as_str()));
     let unreadable = |found| StorageError::UnreadableManifest { name: name.clone(), found };
     let manifest: DatasetManifest =
         serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path as Key};
 use tale_primitives::Digest;
 
-use crate::{ObjectRef, StorageError, blocking::blocking, durable::force_to_disk, settings};
+use crate::{
+    ObjectRef, ObjectRole, StorageError, blocking::blocking, durable::force_to_disk, settings,
+    traffic::Traffic,
+};
 
 /// Bytes from which hashing leaves the async threads: a millisecond's work.
 const HASH_INLINE_BYTES_MAX: usize = 1 << 20;
@@ -19,6 +22,8 @@ pub struct Store {
     url: Arc<str>,
     /// Where a local store keeps its objects.
     directory: Option<Arc<Path>>,
+    /// Where reads and writes are remembered.
+    pub(crate) traffic: Option<Traffic>,
 }
 
 /// What a write did.
@@ -43,7 +48,7 @@ impl Store {
     /// [`Store::open`] with these `AWS_*` settings instead of the process's variables.
     pub fn open_with(url: &str, aws_settings: &BTreeMap<String, String>) -> Result<Self, StorageError> {
         let settings::Opened { client, prefix, url, directory } = settings::open(url, aws_settings)?;
-        Ok(Self { client, prefix, url: url.into(), directory: directory.map(Arc::from) })
+        Ok(Self { client, prefix, url: url.into(), directory: directory.map(Arc::from), traffic: None })
     }
 
     /// The store's URL, which never holds credentials.
@@ -60,6 +65,7 @@ impl Store {
     pub async fn put_with_receipt(&self, bytes: Bytes) -> Result<PutReceipt, StorageError> {
         let object = ObjectRef { digest: digest_of(&bytes).await?, size_bytes: bytes.len() as u64 };
         let created = self.create(&object.key(), bytes).await?;
+        self.note(ObjectRole::Written, &object, None);
         Ok(PutReceipt { object, created })
     }
 
@@ -76,6 +82,7 @@ impl Store {
         if found != object.digest {
             return Err(StorageError::WrongDigest { store: self.url.to_string(), key, found });
         }
+        self.note(ObjectRole::Read, object, None);
         Ok(bytes)
     }
 

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tale_primitives::Digest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{ObjectRef, StorageError, Store, blocking::blocking};
+use crate::{ObjectRef, ObjectRole, StorageError, Store, blocking::blocking};
 
 /// Files up to this size go in one conditional request; larger ones go in parts.
 const SINGLE_REQUEST_BYTES_MAX: u64 = 16 << 20;
@@ -32,6 +32,7 @@ impl Store {
     pub async fn put_file(&self, path: &Path) -> Result<ObjectRef, StorageError> {
         let object = digest_file(path.to_owned()).await?;
         self.put_digested_file(path, &object).await?;
+        self.note(ObjectRole::Written, &object, None);
         Ok(object)
     }
 
@@ -123,6 +124,7 @@ impl Store {
         if found != object.digest {
             return Err(StorageError::WrongDigest { store: self.url().to_owned(), key, found });
         }
+        self.note(ObjectRole::Read, object, None);
         Ok(())
     }
 }

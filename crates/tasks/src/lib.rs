@@ -14,6 +14,7 @@ mod settlement;
 mod sql;
 
 pub use catalog::{catalog, kinds};
+pub use http::EventPost;
 pub use messages::{
     Behaviour, Decided, Evaluated, Member, Model, Participant, PublishedRound, RejectedUpdate, RoundAccuracy,
     Update,

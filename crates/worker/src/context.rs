@@ -9,7 +9,7 @@ use tale_storage::Store;
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
-use crate::{TaskError, logs::LogSender, redaction::Redaction};
+use crate::{TaskError, logs::AttemptLog, redaction::Redaction};
 
 /// The surroundings of one attempt.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct TaskContext {
     /// The database, for reading; whatever a task changes there is an effect of its completion.
     pub database: PgPool,
     pub(crate) cancellation: Cancellation,
-    pub(crate) logs: LogSender,
+    pub(crate) log: AttemptLog,
     pub(crate) redaction: Redaction,
 }
 
@@ -54,9 +54,10 @@ impl Cancellation {
 }
 
 impl TaskContext {
-    /// Keeps a line of the attempt's log, with stars in the place of secrets.
+    /// Keeps a line of the attempt's log, with stars in the place of secrets; what is printed after the attempt's end is
+    /// not kept.
     pub fn log(&self, line: impl Into<String>) {
-        self.logs.send(self.run, self.lease, self.redaction.text(line));
+        self.log.print(self.redaction.text(line));
     }
 
     /// A text with stars in the place of the attempt's secrets: for what is cut before it is logged or handed on,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod acknowledge;
+mod archive;
 mod backlog;
 mod cache;
 mod content;
@@ -9,6 +10,7 @@ mod heartbeat;
 mod held;
 mod intake;
 mod kind;
+mod lineage;
 mod logs;
 mod outcome;
 mod pace;
@@ -18,8 +20,9 @@ mod source;
 mod weighing;
 mod worker;
 
+pub use archive::StoreArchive;
 pub use context::{Cancellation, TaskContext};
 pub use kind::{Caching, Kind, KindRegistry, KindSchema};
 pub use outcome::{Completion, Effect, TaskError};
 pub use secrets::SecretSources;
-pub use worker::{Worker, WorkerError, WorkerSettings};
+pub use worker::{LOG_BYTES_MAX, Worker, WorkerError, WorkerSettings};

@@ -1,9 +1,10 @@
 //! One worker process: its loops, and how it stops.
 
 use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis::layers::catch_panic::CatchPanicLayer;
@@ -17,22 +18,24 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
 use tale_queue::{
-    Claimer, Lease, NewWorker, QueueError, Resources, Wake, deregister_worker, register_worker, release,
+    Claimer, Lease, NewWorker, QueueError, Resources, SharedArchive, Wake, deregister_worker, register_worker,
+    release,
 };
-use tale_storage::Store;
+use tale_storage::{Store, Traffic};
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    Cancellation, Completion, KindRegistry, TaskContext, TaskError,
+    Cancellation, Completion, KindRegistry, StoreArchive, TaskContext, TaskError,
     acknowledge::Acknowledger,
     backlog::Backlog,
     cache::{Asked, Cache},
     heartbeat::Heart,
     held::Held,
     intake::Intake,
-    logs::{self, LogSender},
+    lineage,
+    logs::{self, AttemptLog, LogSender},
     outcome::chain,
     pace::Pace,
     secrets::{Resolved, SecretSources},
@@ -44,6 +47,8 @@ use crate::{
 const PREFETCH_MAX: u32 = 2000;
 /// How long a task that was claimed in advance may wait for a slot before it is handed back.
 const PREFETCHED_AT_MOST: Duration = Duration::from_secs(1);
+/// How many bytes of an attempt's log are kept unless it is told.
+pub const LOG_BYTES_MAX: u64 = 10 << 20;
 /// How long a stopping worker waits for the last lines of its attempts' logs.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -68,6 +73,8 @@ pub struct WorkerSettings {
     pub host: String,
     /// Where it finds secrets.
     pub secrets: SecretSources,
+    /// How many bytes of an attempt's log are kept; how much more it printed stands in its last line.
+    pub log_bytes_max: u64,
 }
 
 impl WorkerSettings {
@@ -86,6 +93,7 @@ impl WorkerSettings {
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
             secrets: SecretSources::from_environment(),
+            log_bytes_max: LOG_BYTES_MAX,
         }
     }
 }
@@ -139,7 +147,7 @@ impl Worker {
             stop: stop.clone(),
         };
         let (outcome_sender, outcomes) = mpsc::unbounded_channel();
-        let (log_sender, log_lines) = logs::channel();
+        let (log_sender, log_lines) = logs::channel(self.settings.log_bytes_max);
         let heart = tokio::spawn(
             Heart {
                 pool: self.database.clone(),
@@ -149,7 +157,8 @@ impl Worker {
             }
             .run(),
         );
-        let storing = tokio::spawn(logs::store_logs(self.database.clone(), log_lines));
+        let archive = SharedArchive(Arc::new(StoreArchive(self.store.clone())));
+        let storing = tokio::spawn(logs::store_logs(self.database.clone(), archive, log_lines));
         let acknowledger = Acknowledger {
             pool: self.database.clone(),
             wake: self.wake.clone(),
@@ -332,7 +341,20 @@ impl Service<Task<Assignment>> for RunAttempt {
 }
 
 impl Surroundings {
+    /// Runs an attempt; whatever becomes of it, its log ends before anybody hears of that.
     async fn attempt(&self, assignment: &Assignment) -> Result<Completion<Value>, TaskError> {
+        let claimed = &assignment.claimed;
+        let log = self.logs.begin(claimed.run, claimed.lease, claimed.attempt_number);
+        let ended = AssertUnwindSafe(self.run_kind(assignment, log.clone())).catch_unwind().await;
+        log.end().await;
+        ended.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    async fn run_kind(
+        &self,
+        assignment: &Assignment,
+        log: AttemptLog,
+    ) -> Result<Completion<Value>, TaskError> {
         let claimed = &assignment.claimed;
         let Some(kind) = self.kinds.find(&claimed.kind) else {
             let message = format!(
@@ -341,7 +363,7 @@ impl Surroundings {
             );
             return Err(TaskError::Retry { message, after: None });
         };
-        let say = |line: String| self.logs.send(claimed.run, claimed.lease, line);
+        let say = |line: String| log.print(line);
         let keeping = match self.cache.ask(claimed, kind.as_ref()).await {
             Asked::Plain => None,
             Asked::Hit(completion) => {
@@ -354,6 +376,8 @@ impl Surroundings {
             }
         };
         let Resolved { arguments, redaction } = self.secrets.resolve(&claimed.arguments).await?;
+        let traffic = Traffic::default();
+        let started = Instant::now();
         let context = TaskContext {
             run: claimed.run,
             pipeline: claimed.pipeline.clone(),
@@ -362,10 +386,10 @@ impl Surroundings {
             index: claimed.index.unsigned_abs(),
             lease: claimed.lease,
             attempt_number: claimed.attempt_number,
-            store: self.store.clone(),
+            store: self.store.observed(&traffic),
             database: self.database.clone(),
             cancellation: Cancellation(assignment.stop.clone()),
-            logs: self.logs.clone(),
+            log,
             redaction: redaction.clone(),
         };
         tracing::debug!(run = %claimed.run, step = claimed.step_name, index = claimed.index, "attempt starts");
@@ -379,9 +403,13 @@ impl Surroundings {
         tokio::select! {
             biased;
             () = assignment.stop.cancelled() => Err(TaskError::Stopped),
-            result = attempt => result.map(|completion| match keeping {
-                Some(keeping) => keeping.keep(completion),
-                None => completion,
+            result = attempt => result.map(|completion| {
+                let completion =
+                    lineage::traced(completion, claimed, &traffic, &redaction, started.elapsed());
+                match keeping {
+                    Some(keeping) => keeping.keep(completion),
+                    None => completion,
+                }
             }),
             () = expired => {
                 // a computation on a thread of its own learns of it this way

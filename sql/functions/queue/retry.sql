@@ -8,7 +8,7 @@ declare
     v_goes_on boolean;
 begin
     perform 1 from queue.run r where r.id = p_run and r.finished_at is not null for update;
-    if not found then
+    if not found or exists (select 1 from queue.archived_run a where a.run_id = p_run) then
         return 0;
     end if;
     -- what did not end well, and what was asked for

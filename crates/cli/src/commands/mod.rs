@@ -17,10 +17,12 @@ pub mod epoch;
 pub mod kinds;
 pub mod ledger;
 pub mod limit;
+pub mod lineage;
 pub mod logs;
 pub mod pause;
 pub mod pipeline;
 pub mod pov;
+pub mod retention;
 pub mod retry;
 pub mod run;
 pub mod runs;
@@ -55,6 +57,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Cache(command) => command.run(global).await,
         Command::Show(command) => command.run(global).await,
         Command::Logs(command) => command.run(global).await,
+        Command::Lineage(command) => command.run(global).await,
+        Command::Retention(command) => command.run(global).await,
         Command::Cancel(command) => command.run(global).await,
         Command::Pause(command) => command.run(global).await,
         Command::Resume(command) => command.run(global).await,

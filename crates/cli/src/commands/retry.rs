@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::Connection;
 use tale_primitives::RunId;
-use tale_queue::{Again, notify_ready, retry_run, run_state};
+use tale_queue::{Again, find_archived_run, notify_ready, retry_run, run_state};
 
 use crate::{
     arguments::Global,
@@ -44,6 +44,11 @@ impl Retry {
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let installation = Installation::look(global, "tale retry").await?;
         let mut connection = installation.connection().await?;
+        if find_archived_run(&mut connection, self.run).await?.is_some() {
+            return Err(Failure::new(format!("run {} is archived: nothing of it can run again", self.run))
+                .code(UNUSABLE)
+                .help("`tale run` starts another"));
+        }
         let (state, _) = run_state(&mut connection, self.run).await?;
         if !state.has_ended() {
             return Err(Failure::new(format!("run {} is {state}", self.run))

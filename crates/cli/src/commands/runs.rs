@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use clap::Args;
-use tale_queue::{RunFilter, RunState, list_runs};
+use tale_queue::{ArchivedRun, RunFilter, RunState, list_archived_runs, list_runs};
 
 use crate::{arguments::Global, failure::Failure, installation::Installation, output};
 
@@ -21,6 +21,9 @@ pub struct Runs {
     /// Sub-runs too.
     #[arg(long)]
     all: bool,
+    /// Runs that were archived: `tale show` and `tale logs` read those too.
+    #[arg(long)]
+    archived: bool,
     /// At most this many.
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: u32,
@@ -36,6 +39,12 @@ impl Runs {
             with_sub_runs: self.all,
             limit: self.limit,
         };
+        if self.archived {
+            let runs = list_archived_runs(&mut *installation.connection().await?, &filter).await?;
+            output::write(global.output, &runs, |runs| archived_table(runs))?;
+            installation.close().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let runs = list_runs(&mut *installation.connection().await?, &filter).await?;
         output::write(global.output, &runs, |runs| {
             let mut table =
@@ -58,4 +67,23 @@ impl Runs {
         installation.close().await?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn archived_table(runs: &[ArchivedRun]) -> comfy_table::Table {
+    let mut table =
+        output::table(&["run", "pipeline", "state", "steps", "day", "started", "archived", "object", "by"]);
+    for run in runs {
+        table.add_row([
+            run.id.to_string(),
+            run.pipeline.clone(),
+            run.state.to_string(),
+            run.steps.to_string(),
+            run.logical_date.to_string(),
+            run.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            run.archived_at.format("%Y-%m-%d %H:%M:%S").to_string(),
+            run.object.digest.short(),
+            run.trigger.clone(),
+        ]);
+    }
+    table
 }

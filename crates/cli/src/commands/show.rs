@@ -9,12 +9,13 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::RunId;
 use tale_queue::{
-    CacheDecision, QueueError, RunReport, RunState, TaskReport, Unfit, cache_decisions, run_report,
-    unfit_steps,
+    ArchivedRun, CacheDecision, QueueError, RunReport, RunState, TaskReport, Unfit, archived_report,
+    cache_decisions, find_archived_run, run_report, unfit_steps,
 };
 
 use crate::{
     arguments::Global,
+    engine::archive_of,
     failure::{Failure, UNUSABLE},
     installation::Installation,
     output,
@@ -34,14 +35,18 @@ impl Show {
     /// Prints the run.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let installation = Installation::look(global, "tale show").await?;
-        let shown = self.find(&mut *installation.connection().await?).await;
+        let shown = self.find(&installation).await;
         installation.close().await?;
         let shown = shown?;
         match global.output {
             output::Format::Json => output::json(&shown)?,
             output::Format::Table => {
-                let Shown { report, unfit, cache } = shown;
+                let Shown { report, archived, unfit, cache } = shown;
                 output::line(&heading(&report))?;
+                if let Some(archived) = archived {
+                    let at = archived.archived_at.format("%Y-%m-%d %H:%M:%S UTC");
+                    output::line(&format!("archived {at} in object {}", archived.object.digest))?;
+                }
                 for unfit in &unfit {
                     output::line(&format!("can never run as it is: {unfit}"))?;
                 }
@@ -62,6 +67,22 @@ impl Show {
         }
         Ok(ExitCode::SUCCESS)
     }
+
+    /// The run, from the database or from its archive.
+    async fn find(&self, installation: &Installation) -> Result<Shown, Failure> {
+        let mut connection = installation.connection().await?;
+        if let Some(archived) = find_archived_run(&mut connection, self.run).await? {
+            let report = archived_report(&*archive_of(installation), &archived).await?;
+            return Ok(Shown { report, archived: Some(archived), unfit: vec![], cache: vec![] });
+        }
+        let report = find(&mut connection, self.run).await?;
+        let unfit = match report.finished_at {
+            Some(_) => vec![],
+            None => unfit_steps(&mut connection, Some(self.run)).await?,
+        };
+        let cache = cache_decisions(&mut connection, self.run).await?;
+        Ok(Shown { report, archived: None, unfit, cache })
+    }
 }
 
 /// What is shown of a run.
@@ -69,25 +90,20 @@ impl Show {
 struct Shown {
     #[serde(flatten)]
     report: RunReport,
+    /// Where it is, once it is in the archive.
+    #[serde(skip)]
+    archived: Option<ArchivedRun>,
     /// Steps that no live worker fits.
     unfit: Vec<Unfit>,
     /// Why tasks of steps with a cache took an earlier result, or did not.
     cache: Vec<CacheDecision>,
 }
 
-impl Show {
-    async fn find(&self, connection: &mut PgConnection) -> Result<Shown, Failure> {
-        let report = run_report(connection, self.run).await.map_err(|error| match error {
-            QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
-            error => error.into(),
-        })?;
-        let unfit = match report.finished_at {
-            Some(_) => vec![],
-            None => unfit_steps(connection, Some(self.run)).await?,
-        };
-        let cache = cache_decisions(connection, self.run).await?;
-        Ok(Shown { report, unfit, cache })
-    }
+async fn find(connection: &mut PgConnection, run: RunId) -> Result<RunReport, Failure> {
+    run_report(connection, run).await.map_err(|error| match error {
+        QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
+        error => error.into(),
+    })
 }
 
 fn heading(report: &RunReport) -> String {

@@ -10,7 +10,7 @@ use crate::{
     engine::{Engine, EngineSettings, usual_slots},
     failure::Failure,
     installation::Installation,
-    interrupt, pipelines,
+    interrupt, pipelines, telling,
 };
 
 /// Runs the database, a scheduler and a worker until Ctrl-C.
@@ -34,6 +34,9 @@ pub struct Up {
     /// A directory with one file for each secret, as Kubernetes mounts them; `TALE_SECRET_NAME` is another way.
     #[arg(long, value_name = "DIR", env = "TALE_SECRETS_DIR")]
     secrets_dir: Option<PathBuf>,
+    /// How many bytes of an attempt's log are kept; how many more there were stands in its last line.
+    #[arg(long, value_name = "BYTES", default_value_t = tale_worker::LOG_BYTES_MAX, env = "TALE_LOG_BYTES_MAX", value_parser = clap::value_parser!(u64).range(1024..=1 << 30))]
+    log_bytes_max: u64,
 }
 
 /// How often `tale up` looks whether its database is alive.
@@ -49,6 +52,7 @@ impl Up {
         };
         let applied =
             pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
+        let telling = telling::start(&installation, &stop).await?;
         let slots = self.slots.unwrap_or_else(usual_slots);
         let engine = Engine::start(
             &installation,
@@ -60,6 +64,7 @@ impl Up {
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs(10),
                 secrets_dir: self.secrets_dir.clone(),
+                log_bytes_max: self.log_bytes_max,
             },
         );
         eprintln!(
@@ -86,6 +91,9 @@ impl Up {
         }
         eprintln!("stopping: running tasks may finish within 10 s; Ctrl-C again ends at once");
         engine.stop().await?;
+        if let Some(telling) = telling {
+            let _ = telling.await;
+        }
         installation.close().await?;
         Ok(ExitCode::SUCCESS)
     }

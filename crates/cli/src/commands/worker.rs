@@ -35,6 +35,9 @@ pub struct Worker {
     /// A directory with one file for each secret, as Kubernetes mounts them; `TALE_SECRET_NAME` is another way.
     #[arg(long, value_name = "DIR", env = "TALE_SECRETS_DIR")]
     secrets_dir: Option<PathBuf>,
+    /// How many bytes of an attempt's log are kept; how many more there were stands in its last line.
+    #[arg(long, value_name = "BYTES", default_value_t = tale_worker::LOG_BYTES_MAX, env = "TALE_LOG_BYTES_MAX", value_parser = clap::value_parser!(u64).range(1024..=1 << 30))]
+    log_bytes_max: u64,
 }
 
 impl Worker {
@@ -60,6 +63,7 @@ impl Worker {
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs_f64(self.grace_seconds.clamp(0.0, 86_400.0)),
                 secrets_dir: self.secrets_dir.clone(),
+                log_bytes_max: self.log_bytes_max,
             },
         );
         eprintln!("worker of pool {} with {slots} slots, {has}; Ctrl-C stops it", self.pool);

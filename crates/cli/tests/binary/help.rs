@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 47] = [
+const COMMANDS: [&str; 52] = [
     "demo",
     "up",
     "worker",
@@ -17,6 +17,11 @@ const COMMANDS: [&str; 47] = [
     "backfill",
     "show",
     "logs",
+    "lineage",
+    "retention",
+    "retention show",
+    "retention set",
+    "retention run",
     "workers",
     "tenant",
     "tenant list",

@@ -8,6 +8,7 @@ mod claims;
 mod control;
 mod doctor;
 mod help;
+mod history;
 mod installation;
 mod kinds;
 mod pipelines;

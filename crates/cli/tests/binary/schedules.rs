@@ -40,8 +40,14 @@ pub struct Up(Child);
 
 impl Up {
     pub fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// With these variables of the environment.
+    pub fn start_with(place: &Place, variables: &[(&str, &str)]) -> Self {
         let arguments = ["up", "--slots", "2", "--data-dir", "data"];
-        let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = place.command(&arguments);
+        let mut child = command.envs(variables.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         while !said.contains("taleworks is up") {

@@ -3,8 +3,7 @@ use std::time::Duration;
 use sqlx::Connection;
 use tale_primitives::WorkerId;
 use tale_queue::{
-    NewStep, Retry, RunState, append_logs, beat, complete, deregister_worker, fail, list_workers,
-    promote_due, read_logs, reap,
+    NewStep, Retry, RunState, beat, complete, deregister_worker, fail, list_workers, promote_due, reap,
 };
 
 use crate::bench::{Bench, LEASE, failure, step, success};
@@ -156,25 +155,4 @@ async fn leases_of_a_worker_that_signed_off_or_never_registered_are_reaped_in_th
         .await
         .unwrap();
     assert_eq!(reap(&mut worker.connection, LEASE, 3).await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn log_lines_come_back_in_order_and_overlong_or_unprintable_ones_are_kept_in_part() {
-    let bench = Bench::set_up().await;
-    let mut worker = bench.worker().await;
-    let run = bench.start(&mut worker.connection, vec![step("a", 0, &[], 1)]).await;
-    let lease = worker.claim_one().await.lease;
-    let lines = ["first", "nul \0 byte", &"ü".repeat(10_000)].map(|line| tale_queue::NewLogLine {
-        run,
-        lease,
-        logged_at: "2026-11-23T00:00:00Z".parse().unwrap(),
-        line: line.to_owned(),
-    });
-    append_logs(&mut worker.connection, &lines).await.unwrap();
-    let kept = read_logs(&mut worker.connection, run, Some("a"), 0, 10).await.unwrap();
-    assert_eq!(kept.iter().map(|line| line.line.chars().count()).collect::<Vec<_>>(), [5, 10, 8192]);
-    assert_eq!(kept[1].line, "nul \u{fffd} byte");
-    let rest = read_logs(&mut worker.connection, run, None, kept[0].id, 1).await.unwrap();
-    assert_eq!(rest[0].id, kept[1].id);
-    assert!(read_logs(&mut worker.connection, run, Some("b"), 0, 10).await.unwrap().is_empty());
 }

@@ -8,6 +8,7 @@ mod artifacts;
 mod conformance;
 mod import_failures;
 mod imports;
+mod lineage;
 mod partitions;
 mod sample_sets;
 mod store_urls;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tale_primitives::{Digest, RunId};
 use tale_queue::{
-    LogLine, NewRun, NewStep, NewTask, Priority, Retry, RunReport, RunState, Wake, apply_pipeline,
-    promote_due, read_logs, reap, run_report, run_state, start_run,
+    LogFilter, LogReader, NewRun, NewStep, NewTask, Priority, QueueError, Retry, RunReport, RunState, Wake,
+    apply_pipeline, promote_due, reap, run_report, run_state, start_run,
 };
 use tale_storage::Store;
 use tale_testkit::TestDatabase;
-use tale_worker::{SecretSources, Worker, WorkerError, WorkerSettings};
+use tale_worker::{SecretSources, StoreArchive, Worker, WorkerError, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -144,8 +144,14 @@ impl Plant {
         let mut lines = vec![];
         self.until("the line is stored", async || {
             let mut connection = self.pool.acquire().await.unwrap();
-            let stored: Vec<LogLine> = read_logs(&mut connection, run, None, 0, 100_000).await.unwrap();
-            lines = stored.into_iter().map(|line| line.line).collect();
+            lines.clear();
+            LogReader::new(run, LogFilter::default())
+                .read::<QueueError>(&mut connection, &StoreArchive(self.store.clone()), |line| {
+                    lines.push(line.line);
+                    Ok(())
+                })
+                .await
+                .unwrap();
             lines.iter().any(|line| line.starts_with(last))
         })
         .await;

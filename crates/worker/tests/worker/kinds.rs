@@ -24,6 +24,7 @@ pub fn all() -> KindRegistry {
         .with::<Changes>()
         .with::<Makes>()
         .with::<Prints>()
+        .with::<Copies>()
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +39,7 @@ pub struct Doing {
     pub milliseconds: u64,
     pub away: bool,
     pub refuses: bool,
+    pub lines: Option<u64>,
 }
 
 pub struct Echo;
@@ -169,15 +171,46 @@ pub struct Prints;
 
 impl Kind for Prints {
     const NAME: &'static str = "test.prints";
-    const SUMMARY: &'static str = "Prints lines, one of them far too long.";
+    const SUMMARY: &'static str =
+        "Prints lines, sleeps, and may panic; unless told how many, one of them is far too long.";
     type Arguments = Doing;
     type Outputs = ();
 
-    async fn run(context: TaskContext, _: Doing) -> Result<Completion<()>, TaskError> {
-        for line in 0..50 {
+    async fn run(context: TaskContext, arguments: Doing) -> Result<Completion<()>, TaskError> {
+        for line in 0..arguments.lines.unwrap_or(50) {
             context.log(format!("line {line}"));
         }
-        context.log("x".repeat(100_000));
+        if arguments.lines.is_none() {
+            context.log("x".repeat(100_000));
+        }
+        tokio::time::sleep(Duration::from_millis(arguments.milliseconds)).await;
+        assert!(!arguments.refuses, "told to");
         Ok(Completion::of(()))
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Copying {
+    pub from: tale_storage::ObjectRef,
+    pub more: String,
+}
+
+pub struct Copies;
+
+impl Kind for Copies {
+    const NAME: &'static str = "test.copies";
+    const SUMMARY: &'static str = "Reads an object and writes it with more at its end.";
+    type Arguments = Copying;
+    type Outputs = tale_storage::ObjectRef;
+
+    async fn run(
+        context: TaskContext,
+        arguments: Copying,
+    ) -> Result<Completion<tale_storage::ObjectRef>, TaskError> {
+        let mut bytes = context.store.get(&arguments.from).await.map_err(TaskError::retry)?.to_vec();
+        bytes.extend(arguments.more.bytes());
+        let object = context.store.put(bytes.into()).await.map_err(TaskError::retry)?;
+        let artifact = NewArtifact { name: "copy".to_owned(), media_type: "text/plain".to_owned(), object };
+        Ok(Completion::of(object).artifact(artifact))
     }
 }

@@ -7,6 +7,8 @@ mod cache;
 mod effects;
 mod faults;
 mod kinds;
+mod lineage;
+mod logs;
 mod outcomes;
 mod pains;
 mod plant;

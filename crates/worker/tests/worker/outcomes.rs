@@ -1,5 +1,5 @@
 use serde_json::json;
-use tale_queue::{NewStep, Retry, RunState, read_logs};
+use tale_queue::{NewStep, Retry, RunState};
 use tale_worker::KindRegistry;
 
 use crate::{
@@ -95,21 +95,6 @@ async fn a_kind_that_a_worker_does_not_know_is_left_to_one_that_does() {
     let error = report.attempts[0].error.as_deref().unwrap();
     assert!(error.contains("does not know the task kind \"test.echo\""), "{error}");
     new.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_task_prints_is_kept_in_order_and_cut_where_it_is_too_long() {
-    let plant = Plant::set_up().await;
-    let worker = plant.work(settings());
-    let run = plant.start("test.prints", vec![json!({})]).await;
-    plant.end_of(run).await;
-    worker.stop().await;
-    let mut connection = plant.pool.acquire().await.unwrap();
-    let lines = read_logs(&mut connection, run, Some("only"), 0, 1000).await.unwrap();
-    let texts: Vec<&str> = lines.iter().map(|line| line.line.as_str()).collect();
-    let expected: Vec<String> = (0..50).map(|line| format!("line {line}")).collect();
-    assert_eq!(texts[..50], expected);
-    assert_eq!((texts.len(), texts[50].len()), (51, 8192));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

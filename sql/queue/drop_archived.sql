@@ -1,0 +1,1 @@
+select queue.drop_archived($1) as "dropped!"

@@ -1,0 +1,1 @@
+delete from queue.run_news n where n.id = $1

@@ -1,0 +1,1 @@
+select queue.keep_run_news($1) as "is_new!"

@@ -1,0 +1,1 @@
+delete from queue.retention r where r.pipeline = $1
