@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[Uses])] = &[
         &[
             ("pipeline", &["timetable"]),
             ("queue", &["database"]),
-            ("scheduler", &["pipeline", "queue"]),
+            ("scheduler", &["pipeline", "queue", "telemetry"]),
             ("network", &["database"]),
             ("learning", &["storage"]),
             ("query", &[]),
@@ -47,7 +47,7 @@ const LAYERS: &[(&str, &[Uses])] = &[
     (
         "execution",
         &[
-            ("worker", &["queue", "storage"]),
+            ("worker", &["queue", "storage", "telemetry"]),
             (
                 "tasks",
                 &[
@@ -77,6 +77,11 @@ const LAYERS: &[(&str, &[Uses])] = &[
 /// Heavy dependencies and the crates that are their homes: names that begin like the first, in the second.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
+    ("hyper", &["api"]),
+    ("prometheus", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("tracing-opentelemetry", &["telemetry"]),
+    ("tracing-subscriber", &["telemetry"]),
     ("clap", &["cli"]),
     ("miette", &["cli"]),
     ("burn", &["learning", "generation"]),

@@ -4,10 +4,11 @@ use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tale_queue::Wake;
-use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerSettings, Watched};
+use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerMeters, SchedulerSettings, Watched};
 use tale_storage::Store;
 use tale_tasks::kinds;
-use tale_worker::{SecretSources, Worker, WorkerError, WorkerSettings};
+use tale_telemetry::Metrics;
+use tale_worker::{SecretSources, Worker, WorkerError, WorkerMeters, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ pub struct EngineSettings {
     pub grace: Duration,
     /// Where workers find secrets beside the environment.
     pub secrets_dir: Option<PathBuf>,
+    /// Where it measures itself.
+    pub metrics: Option<Metrics>,
 }
 
 /// What runs.
@@ -53,12 +56,14 @@ impl Engine {
                     host: host.clone(),
                     schedules: settings.schedules,
                     folders: Some(Watched(Arc::new(StoreFolders(installation.store.clone())))),
+                    meters: settings.metrics.as_ref().map(SchedulerMeters::new).unwrap_or_default(),
                     ..SchedulerSettings::default()
                 },
                 wake: wake.clone(),
             };
             tokio::spawn(scheduler.run(stop.clone()))
         });
+        let meters = settings.metrics.as_ref().map(WorkerMeters::new).unwrap_or_default();
         let workers = settings
             .pools
             .iter()
@@ -71,6 +76,7 @@ impl Engine {
                         lease: settings.lease,
                         grace: settings.grace,
                         host: host.clone(),
+                        meters: meters.clone(),
                         secrets: SecretSources { directory: settings.secrets_dir.clone() },
                         ..WorkerSettings::new(pool, *slots)
                     },

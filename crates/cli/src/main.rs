@@ -7,6 +7,7 @@ mod engine;
 mod failure;
 mod installation;
 mod interrupt;
+mod listen;
 mod operator;
 mod output;
 mod pipelines;

@@ -4,11 +4,14 @@ mod claims;
 mod control;
 mod error;
 mod expansions;
+mod gauges;
 mod logs;
 mod outcomes;
+mod overview;
 mod pipelines;
 mod reports;
 mod runs;
+mod traces;
 mod wake;
 mod workers;
 
@@ -24,8 +27,10 @@ pub use expansions::{
     RunContext, SequenceState, await_child, expand_step, fail_expansion, publish_outputs, run_context,
     sequence_state, step_outputs,
 };
+pub use gauges::{Gauges, LimitGauges, PoolGauges, fold_run_tallies, read_gauges};
 pub use logs::{LogLine, NewLogLine, append_logs, read_logs};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
+pub use overview::{RunFailure, RunOverview, run_overview};
 pub use pipelines::{
     Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines, list_versions,
 };
@@ -36,6 +41,7 @@ pub use reports::{
 pub use runs::{
     JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,
 };
+pub use traces::{set_trace_parent, trace_parent};
 pub use wake::{Wake, Wakeups, notify_ready};
 pub use workers::{
     Heartbeat, NewWorker, Reaped, WorkerReport, beat, deregister_worker, fold_tallies, list_workers,

@@ -7,6 +7,7 @@ mod error;
 mod fires;
 mod firing;
 mod maintenance;
+mod meters;
 mod scheduler;
 mod schedules;
 mod sensing;
@@ -19,6 +20,7 @@ pub use backfills::{
 };
 pub use error::SchedulerError;
 pub use fires::{RecordedFire, recorded_fires};
+pub use meters::SchedulerMeters;
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use schedules::{
     ScheduleReport, apply_schedule, find_schedule, list_schedules, notify_schedules, pause_schedule,

@@ -12,7 +12,7 @@ use tokio::{task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    SchedulerError,
+    SchedulerError, SchedulerMeters,
     advance::{Specs, advance},
     firing::Firing,
     maintenance::Maintenance,
@@ -34,6 +34,8 @@ pub struct SchedulerSettings {
     pub schedules: bool,
     /// Where triggers look for objects; without it they do not.
     pub folders: Option<Watched>,
+    /// What it counts.
+    pub meters: SchedulerMeters,
 }
 
 impl Default for SchedulerSettings {
@@ -46,6 +48,7 @@ impl Default for SchedulerSettings {
             host: "localhost".to_owned(),
             schedules: true,
             folders: None,
+            meters: SchedulerMeters::default(),
         }
     }
 }
@@ -79,6 +82,7 @@ impl Scheduler {
                 lease: self.settings.lease,
                 crashes_max: self.settings.crashes_max,
                 tick: TICK,
+                meters: self.settings.meters.clone(),
             }
             .run(),
         );

@@ -8,6 +8,7 @@ mod held;
 mod intake;
 mod kind;
 mod logs;
+mod meters;
 mod outcome;
 mod pace;
 mod redaction;
@@ -17,6 +18,7 @@ mod worker;
 
 pub use context::{Cancellation, TaskContext};
 pub use kind::{Kind, KindRegistry, KindSchema};
+pub use meters::WorkerMeters;
 pub use outcome::{Completion, Effect, TaskError};
 pub use secrets::SecretSources;
 pub use worker::{Worker, WorkerError, WorkerSettings};

@@ -2,7 +2,7 @@
 
 use std::{
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use apalis::layers::catch_panic::CatchPanicLayer;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    Cancellation, Completion, KindRegistry, TaskContext, TaskError,
+    Cancellation, Completion, KindRegistry, TaskContext, TaskError, WorkerMeters,
     acknowledge::Acknowledger,
     backlog::Backlog,
     heartbeat::Heart,
@@ -61,6 +61,8 @@ pub struct WorkerSettings {
     pub host: String,
     /// Where it finds secrets.
     pub secrets: SecretSources,
+    /// What it measures of itself.
+    pub meters: WorkerMeters,
 }
 
 impl WorkerSettings {
@@ -77,6 +79,7 @@ impl WorkerSettings {
             poll: Duration::from_millis(250),
             host: "localhost".to_owned(),
             secrets: SecretSources::from_environment(),
+            meters: WorkerMeters::default(),
         }
     }
 }
@@ -135,6 +138,7 @@ impl Worker {
                 worker: identity.clone(),
                 held: held.clone(),
                 lease: self.settings.lease,
+                meters: self.settings.meters.clone(),
             }
             .run(),
         );
@@ -144,6 +148,7 @@ impl Worker {
             wake: self.wake.clone(),
             held: held.clone(),
             intake: intake.clone(),
+            meters: self.settings.meters.clone(),
         };
         let acknowledging = tokio::spawn(acknowledger.run(outcomes));
         let attempts = RunAttempt {
@@ -223,8 +228,11 @@ impl Worker {
                 }
                 continue;
             }
+            let asked_at = Instant::now();
             let claimed = async { intake.claim(&mut *self.database.acquire().await?).await };
-            match claimed.await {
+            let claimed = claimed.await;
+            self.settings.meters.claimed(asked_at.elapsed());
+            match claimed {
                 Ok(claimed) if claimed.is_empty() => {
                     tokio::select! {
                         () = wakeups.wait(self.settings.poll) => {}

@@ -213,6 +213,7 @@ impl EngineSettings {
             lease: Duration::from_secs(15),
             grace: Duration::from_secs(2),
             secrets_dir: tale_worker::SecretSources::from_environment().directory,
+            metrics: None,
         }
     }
 }

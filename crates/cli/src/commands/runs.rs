@@ -34,6 +34,7 @@ impl Runs {
             pipeline: self.pipeline.clone(),
             state: self.state,
             with_sub_runs: self.all,
+            before: None,
             limit: self.limit,
         };
         let runs = list_runs(&mut *installation.connection().await?, &filter).await?;

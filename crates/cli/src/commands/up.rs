@@ -3,16 +3,19 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
+use tale_telemetry::Metrics;
 
 use crate::{
     arguments::Global,
     engine::{Engine, EngineSettings, usual_slots},
     failure::Failure,
     installation::Installation,
-    interrupt, pipelines,
+    interrupt,
+    listen::Listening,
+    pipelines,
 };
 
-/// Runs the database, a scheduler and a worker until Ctrl-C.
+/// Runs the database, a scheduler, a worker and the HTTP API until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct Up {
     /// How many tasks the worker runs at a time; 0 leaves the work to `tale worker` processes.
@@ -30,6 +33,8 @@ pub struct Up {
     /// A directory with one file for each secret, as Kubernetes mounts them; `TALE_SECRET_NAME` is another way.
     #[arg(long, value_name = "DIR", env = "TALE_SECRETS_DIR")]
     secrets_dir: Option<PathBuf>,
+    #[command(flatten)]
+    listening: Listening,
 }
 
 /// How often `tale up` looks whether its database is alive.
@@ -39,6 +44,7 @@ impl Up {
     /// Runs until a signal.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
+        let door = self.listening.open().await?;
         let mut installation = tokio::select! {
             installation = Installation::own(global, "tale up") => installation?,
             () = stop.cancelled() => return Err(interrupt::failure("nothing had been started yet")),
@@ -46,6 +52,7 @@ impl Up {
         let applied =
             pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
         let slots = self.slots.unwrap_or_else(usual_slots);
+        let metrics = Metrics::default();
         let engine = Engine::start(
             &installation,
             &EngineSettings {
@@ -55,8 +62,10 @@ impl Up {
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs(10),
                 secrets_dir: self.secrets_dir.clone(),
+                metrics: Some(metrics.clone()),
             },
         );
+        let api = door.serve(&installation, &engine, &metrics, &stop);
         eprintln!(
             "taleworks is up: {} pipelines, {slots} slots in pool {}; objects in {}; Ctrl-C stops it",
             applied.len(),
@@ -74,6 +83,9 @@ impl Up {
             }
         }
         eprintln!("stopping: running tasks may finish within 10 s; Ctrl-C again ends at once");
+        if let Some(api) = api {
+            let _ = api.await;
+        }
         engine.stop().await?;
         installation.close().await?;
         Ok(ExitCode::SUCCESS)

@@ -1,8 +1,11 @@
 //! `tale worker`: a worker for one pool, as a process of its own.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 
 use clap::Args;
+use tale_api::Endpoint;
+use tale_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::Global,
@@ -11,6 +14,7 @@ use crate::{
     failure::{Failure, UNUSABLE},
     installation::Installation,
     interrupt,
+    listen::Listen,
 };
 
 /// Claims and runs tasks of one pool until Ctrl-C or SIGTERM; then finishes, or hands back, what it has.
@@ -31,12 +35,19 @@ pub struct Worker {
     /// A directory with one file for each secret, as Kubernetes mounts them; `TALE_SECRET_NAME` is another way.
     #[arg(long, value_name = "DIR", env = "TALE_SECRETS_DIR")]
     secrets_dir: Option<PathBuf>,
+    /// Where it tells Prometheus what it measures of itself (`/metrics`), or `none`, which is the default.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "TALE_METRICS_LISTEN", value_parser = Listen::from_str)]
+    metrics_listen: Option<Listen>,
 }
 
 impl Worker {
     /// Runs until a signal.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
+        let endpoint = match self.metrics_listen {
+            Some(Listen::At(address)) => Some(Endpoint::listen(address).await?),
+            Some(Listen::Nowhere) | None => None,
+        };
         let installation = Installation::look(global, "tale worker").await?;
         if installation.is_alone {
             installation.close().await?;
@@ -45,6 +56,7 @@ impl Worker {
                 .help("start `tale up` first, or name a server with --database-url"));
         }
         let slots = self.slots.unwrap_or_else(usual_slots);
+        let metrics = Metrics::default();
         let engine = Engine::start(
             &installation,
             &EngineSettings {
@@ -54,9 +66,15 @@ impl Worker {
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs_f64(self.grace_seconds.clamp(0.0, 86_400.0)),
                 secrets_dir: self.secrets_dir.clone(),
+                metrics: endpoint.is_some().then(|| metrics.clone()),
             },
         );
         eprintln!("worker of pool {} with {slots} slots; Ctrl-C stops it", self.pool);
+        // it ends with the process: a stopping worker still has something to tell
+        if let Some(endpoint) = endpoint {
+            eprintln!("metrics on http://{}/metrics", endpoint.address());
+            tokio::spawn(endpoint.serve_metrics(metrics, CancellationToken::new()));
+        }
         stop.cancelled().await;
         engine.stop().await?;
         installation.close().await?;

@@ -8,6 +8,7 @@ mod claims;
 mod control;
 mod countdown;
 mod expansions;
+mod gauges;
 mod joins;
 mod limits;
 mod outcomes;
