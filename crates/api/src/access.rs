@@ -59,7 +59,12 @@ pub(crate) async fn admit(
         }
         Err(problem) => {
             let path = request.uri().path();
-            tracing::warn!(peer = address.map(tracing::field::display), path, ?problem, "a request was refused");
+            tracing::warn!(
+                peer = address.map(tracing::field::display),
+                path,
+                ?problem,
+                "a request was refused"
+            );
             Err(problem)
         }
     }
@@ -73,9 +78,9 @@ impl Access {
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
                 .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
         };
-        let shown = headers
-            .get(header::AUTHORIZATION)
-            .ok_or_else(|| refused("this needs `Authorization: Bearer TOKEN`", "Bearer realm=\"taleworks\""))?;
+        let shown = headers.get(header::AUTHORIZATION).ok_or_else(|| {
+            refused("this needs `Authorization: Bearer TOKEN`", "Bearer realm=\"taleworks\"")
+        })?;
         let token = shown.to_str().ok().and_then(|shown| {
             let (scheme, token) = shown.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -90,7 +95,9 @@ impl Access {
     fn check_local(&self, headers: &HeaderMap) -> Result<String, Problem> {
         let closed = |detail: &str| Problem::new(StatusCode::FORBIDDEN, "closed", detail);
         if !self.is_local {
-            return Err(closed("without tokens (--api-token-file, TALE_API_TOKEN) only loopback addresses answer"));
+            return Err(closed(
+                "without tokens (--api-token-file, TALE_API_TOKEN) only loopback addresses answer",
+            ));
         }
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
         let host = text(header::HOST).unwrap_or_default();
@@ -114,7 +121,8 @@ fn is_loopback(host: &str) -> bool {
     let has_port = |(_, port): &(&str, &str)| port.bytes().all(|byte| byte.is_ascii_digit());
     let name = host.rsplit_once(':').filter(has_port).map_or(host, |(name, _)| name);
     let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -123,10 +131,20 @@ mod tests {
 
     #[test]
     fn only_names_and_addresses_of_this_machine_are_loopback() {
-        for host in ["localhost", "LOCALHOST:8253", "127.0.0.1", "127.0.0.1:80", "127.8.9.1", "[::1]:8253", "[::1]"] {
+        for host in
+            ["localhost", "LOCALHOST:8253", "127.0.0.1", "127.0.0.1:80", "127.8.9.1", "[::1]:8253", "[::1]"]
+        {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "localhost.evil.example", "evil.example:8253", "10.0.0.1:80", "127.0.0.1.evil", "[::2]", "x:y"] {
+        for host in [
+            "",
+            "localhost.evil.example",
+            "evil.example:8253",
+            "10.0.0.1:80",
+            "127.0.0.1.evil",
+            "[::2]",
+            "x:y",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{
-    PgPool, Postgres,
-    pool::PoolConnection,
-    postgres::PgPoolOptions,
-};
+use sqlx::{PgPool, Postgres, pool::PoolConnection, postgres::PgPoolOptions};
 use tale_queue::Wake;
 use tale_telemetry::Metrics;
 

@@ -113,9 +113,12 @@ fn runs(sheet: Sheet, runs: &[(RunState, i64)]) -> Sheet {
     let open = [RunState::Queued, RunState::Running].map(|state| ([state.as_str()], count(state) as f64));
     let ends = [RunState::Succeeded, RunState::Failed, RunState::Cancelled];
     let ends = ends.map(|state| ([state.as_str()], count(state).unsigned_abs()));
-    sheet
-        .gauges("tale_queue_runs", "Runs that have not ended, by state.", ["state"], open)
-        .totals("tale_queue_runs_ended_total", "Runs that have ended, by state.", ["state"], ends)
+    sheet.gauges("tale_queue_runs", "Runs that have not ended, by state.", ["state"], open).totals(
+        "tale_queue_runs_ended_total",
+        "Runs that have ended, by state.",
+        ["state"],
+        ends,
+    )
 }
 
 fn limits(sheet: Sheet, limits: &[LimitGauges]) -> Sheet {

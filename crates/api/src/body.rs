@@ -81,7 +81,11 @@ pub(crate) fn text(value: Value, length_max: usize, otherwise: &'static str) -> 
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
     let too_large = || {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body has more than 1 MiB (1048576 bytes)")
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "the body has more than 1 MiB (1048576 bytes)",
+        )
     };
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let length: usize = length.unwrap_or_default();

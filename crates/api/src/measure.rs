@@ -46,8 +46,8 @@ pub(crate) async fn measure(State(api): State<Api>, request: Request, next: Next
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let method = known(request.method());
     let answered = tokio::time::timeout(ANSWERED_WITHIN, next.run(request)).await;
-    let response = answered
-        .unwrap_or_else(|_| Problem::later("the request took longer than 30 s").into_response());
+    let response =
+        answered.unwrap_or_else(|_| Problem::later("the request took longer than 30 s").into_response());
     let exchanges = api.exchanges();
     exchanges.count.add(&[route, method, response.status().as_str()], 1);
     exchanges.latency.record(&[route], started.elapsed());

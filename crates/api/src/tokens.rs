@@ -86,8 +86,8 @@ impl Tokens {
 }
 
 fn read_file(path: &Path) -> Result<Vec<Token>, ApiError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ApiError::TokenFile { path: path.to_owned(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| ApiError::TokenFile { path: path.to_owned(), source })?;
     let mut tokens = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

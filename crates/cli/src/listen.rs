@@ -40,7 +40,9 @@ impl FromStr for Listen {
         if text == "none" {
             return Ok(Self::Nowhere);
         }
-        text.parse().map(Self::At).map_err(|_| "expected an address with a port, such as 127.0.0.1:8253, or none")
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| "expected an address with a port, such as 127.0.0.1:8253, or none")
     }
 }
 

@@ -37,7 +37,8 @@ pub fn start_tracing(verbose: u8) {
 
 /// The crates of the workspace are `tale_…`, so that a filter names each of them.
 fn filter_of(level: &str) -> String {
-    let crates = ["worker", "scheduler", "queue", "storage", "database", "tasks", "learning", "treasury", "api"];
+    let crates =
+        ["worker", "scheduler", "queue", "storage", "database", "tasks", "learning", "treasury", "api"];
     match level.strip_prefix("tale=").and_then(|rest| rest.split_once(',')) {
         Some((own, others)) => {
             let own: Vec<String> = crates.iter().map(|name| format!("tale_{name}={own}")).collect();

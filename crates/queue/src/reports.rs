@@ -316,7 +316,10 @@ pub async fn run_report(connection: &mut PgConnection, run: RunId) -> Result<Run
     })
 }
 
-pub(crate) async fn list_steps(connection: &mut PgConnection, run: RunId) -> Result<Vec<StepReport>, QueueError> {
+pub(crate) async fn list_steps(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<StepReport>, QueueError> {
     Ok(sqlx::query_file_as!(StepReport, "../../sql/queue/list_steps.sql", run.raw())
         .fetch_all(connection)
         .await?)

@@ -11,7 +11,9 @@ pub async fn set_trace_parent(
     run: RunId,
     trace_parent: &str,
 ) -> Result<(), QueueError> {
-    sqlx::query_file!("../../sql/queue/set_trace_parent.sql", run.raw(), trace_parent).execute(connection).await?;
+    sqlx::query_file!("../../sql/queue/set_trace_parent.sql", run.raw(), trace_parent)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tale_queue::{
-    QueueError, Wake, answer_knocks, expire_approvals, fold_run_tallies, fold_tallies, park_paused, promote_due, reap,
-    reconcile_gates, sweep_cancelled,
+    QueueError, Wake, answer_knocks, expire_approvals, fold_run_tallies, fold_tallies, park_paused,
+    promote_due, reap, reconcile_gates, sweep_cancelled,
 };
 use tokio::time;
 

@@ -48,8 +48,7 @@ impl Metrics {
         name: &str,
         made: Result<M, prometheus::Error>,
     ) -> Option<M> {
-        let added =
-            made.and_then(|metric| self.registry.register(Box::new(metric.clone())).map(|()| metric));
+        let added = made.and_then(|metric| self.registry.register(Box::new(metric.clone())).map(|()| metric));
         match added {
             Ok(metric) => Some(metric),
             Err(error) => {

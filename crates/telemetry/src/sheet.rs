@@ -82,7 +82,10 @@ mod tests {
             .render();
         assert!(text.contains("tale_up 1\n"), "{text}");
         assert!(text.contains(r#"tale_places{key="a \"b\"\n\\c"} 2"#), "{text}");
-        assert!(text.contains("# TYPE tale_ends_total counter\ntale_ends_total{state=\"failed\"} 7\n"), "{text}");
+        assert!(
+            text.contains("# TYPE tale_ends_total counter\ntale_ends_total{state=\"failed\"} 7\n"),
+            "{text}"
+        );
         assert!(!text.contains("tale_nothing"), "{text}");
     }
 }

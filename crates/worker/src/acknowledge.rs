@@ -13,7 +13,9 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{Completion, Effect, TaskError, WorkerMeters, held::Held, intake::Intake, outcome::chain, source::Outcome};
+use crate::{
+    Completion, Effect, TaskError, WorkerMeters, held::Held, intake::Intake, outcome::chain, source::Outcome,
+};
 
 /// How many outcomes one transaction acknowledges at most.
 const BATCH_MAX: usize = 400;

@@ -53,6 +53,7 @@ async fn unknown(uri: Uri) -> Problem {
 }
 
 async fn wrong_method(method: Method) -> Problem {
-    let detail = format!("{} is not what this route takes", method.as_str().chars().take(20).collect::<String>());
+    let detail =
+        format!("{} is not what this route takes", method.as_str().chars().take(20).collect::<String>());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", detail)
 }

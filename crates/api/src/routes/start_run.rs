@@ -135,7 +135,8 @@ async fn refuse_another_request(
         .iter()
         .filter(differs)
         .map(|(name, _)| {
-            let message = format!("differs from that of run {run}, which was started with this Idempotency-Key");
+            let message =
+                format!("differs from that of run {run}, which was started with this Idempotency-Key");
             FieldError::new(format!("params.{name}"), message)
         })
         .collect();

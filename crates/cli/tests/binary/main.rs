@@ -7,6 +7,7 @@ mod claims;
 mod control;
 mod doctor;
 mod help;
+mod http;
 mod installation;
 mod kinds;
 mod pipelines;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -40,15 +40,25 @@ pub struct Up(Child);
 
 impl Up {
     pub fn start(place: &Place) -> Self {
-        let arguments = ["up", "--slots", "2", "--data-dir", "data"];
-        let mut child = place.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(place, &[]).0
+    }
+
+    /// With more arguments; returns what it said while it started, too.
+    pub fn start_with(place: &Place, more: &[&str]) -> (Self, String) {
+        let arguments = [&["up", "--slots", "2", "--data-dir", "data"], more].concat();
+        Self::start_process(place.command(&arguments).stderr(Stdio::piped()), "taleworks is up")
+    }
+
+    /// Another process that goes on until it is killed, once it has said these words.
+    pub fn start_process(command: &mut Command, words: &str) -> (Self, String) {
+        let mut child = command.spawn().unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
-        while !said.contains("taleworks is up") {
+        while !said.contains(words) {
             assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
         }
         std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
-        Self(child)
+        (Self(child), said)
     }
 }
 

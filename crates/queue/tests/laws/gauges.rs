@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use tale_queue::{
-    Again, Gauges, Limit, LimitGauges, NewStep, NewTask, PoolGauges, Retry, RunState, complete, fail, fold_run_tallies,
-    read_gauges, request_cancellation, retry_run, set_pipeline_limit, set_pipeline_paused, set_pool_limit,
-    set_pool_paused, sweep_cancelled,
+    Again, Gauges, Limit, LimitGauges, NewStep, NewTask, PoolGauges, Retry, RunState, complete, fail,
+    fold_run_tallies, read_gauges, request_cancellation, retry_run, set_pipeline_limit, set_pipeline_paused,
+    set_pool_limit, set_pool_paused, sweep_cancelled,
 };
 
 use crate::bench::{Bench, failure, final_failure, step, success};
