@@ -16,9 +16,11 @@ use tale_queue::{
     ClaimedTask, Decision, Failure, NewTask, Parent, Question, await_approval, expand_step, fail,
     fail_expansion, find_version, publish_outputs, run_context, sequence_state, step_outputs,
 };
+use tale_telemetry::TraceParent;
 
 use crate::{
     SchedulerError, Trigger,
+    traces::begin_task,
     trigger::{new_task, read_spec, start_child},
 };
 
@@ -68,17 +70,19 @@ pub(crate) async fn advance(
     specs: &Specs,
     task: &ClaimedTask,
 ) -> Result<(), SchedulerError> {
+    let mut span = begin_task(connection, task).await?;
     let mut transaction = connection.begin().await?;
     let done = match task.kind.as_str() {
         _ if task.index < 0 => expand_one(&mut transaction, specs, task).await,
         APPROVE_KIND => ask(&mut transaction, task).await,
-        _ => start_sub_run(&mut transaction, task).await,
+        _ => start_sub_run(&mut transaction, task, span.place()).await,
     };
     match done {
         Ok(()) => Ok(transaction.commit().await?),
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
             transaction.rollback().await?;
+            span.fail(&error.describe());
             record_failure(connection, task, &error.describe()).await
         }
     }
@@ -171,7 +175,11 @@ async fn ask(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), Sc
     Ok(())
 }
 
-async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Result<(), SchedulerError> {
+async fn start_sub_run(
+    connection: &mut PgConnection,
+    task: &ClaimedTask,
+    above: Option<TraceParent>,
+) -> Result<(), SchedulerError> {
     let arguments: SubRun =
         serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::SubRunArguments)?;
     let run = run_context(connection, task.run).await?;
@@ -189,7 +197,7 @@ async fn start_sub_run(connection: &mut PgConnection, task: &ClaimedTask) -> Res
         reason: None,
     };
     let parent = Parent { task: task.lease.task, attempt: task.lease.attempt };
-    start_child(connection, trigger, parent, task.run).await?;
+    start_child(connection, trigger, parent, task.run, above).await?;
     Ok(())
 }
 

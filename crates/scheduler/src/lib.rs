@@ -11,6 +11,7 @@ mod meters;
 mod scheduler;
 mod schedules;
 mod sensing;
+mod traces;
 mod trigger;
 mod triggers;
 
@@ -27,5 +28,5 @@ pub use schedules::{
     resume_schedule,
 };
 pub use sensing::{Folders, FoundObject, Watched};
-pub use trigger::{Trigger, start};
+pub use trigger::{Trigger, start, start_traced};
 pub use triggers::{TriggerReport, apply_triggers, list_triggers, refuse_trigger_circles};

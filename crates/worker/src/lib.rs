@@ -14,6 +14,7 @@ mod pace;
 mod redaction;
 mod secrets;
 mod source;
+mod traces;
 mod worker;
 
 pub use context::{Cancellation, TaskContext};

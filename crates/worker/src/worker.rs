@@ -33,6 +33,7 @@ use crate::{
     pace::Pace,
     secrets::{Resolved, SecretSources},
     source::{Assignment, ClaimedTasks},
+    traces::TraceParents,
 };
 
 /// How many short tasks a worker claims in advance at most.
@@ -157,6 +158,7 @@ impl Worker {
             database: self.database.clone(),
             logs: log_sender,
             secrets: self.settings.secrets.clone(),
+            traces: TraceParents::default(),
         };
         let source = ClaimedTasks {
             backlog: intake.backlog.clone(),
@@ -301,6 +303,7 @@ struct RunAttempt {
     database: PgPool,
     logs: LogSender,
     secrets: SecretSources,
+    traces: TraceParents,
 }
 
 impl Service<Task<Assignment>> for RunAttempt {
@@ -329,6 +332,7 @@ impl RunAttempt {
             return Err(TaskError::Retry { message, after: None });
         };
         let Resolved { arguments, redaction } = self.secrets.resolve(&claimed.arguments).await?;
+        let mut span = self.traces.begin(&self.database, claimed).await;
         let context = TaskContext {
             run: claimed.run,
             pipeline: claimed.pipeline.clone(),
@@ -342,6 +346,7 @@ impl RunAttempt {
             cancellation: Cancellation(assignment.stop.clone()),
             logs: self.logs.clone(),
             redaction: redaction.clone(),
+            trace_parent: span.place(),
         };
         tracing::debug!(run = %claimed.run, step = claimed.step_name, index = claimed.index, "attempt starts");
         let attempt = redaction.watch(kind.run(context, arguments));
@@ -351,7 +356,7 @@ impl RunAttempt {
                 None => futures::future::pending().await,
             }
         };
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             () = assignment.stop.cancelled() => Err(TaskError::Stopped),
             result = attempt => result,
@@ -361,6 +366,10 @@ impl RunAttempt {
                 let seconds = claimed.timeout.unwrap_or_default().as_secs_f64();
                 Err(TaskError::Retry { message: format!("the attempt took longer than its time-out of {seconds} s"), after: None })
             }
+        };
+        if let Err(error) = &ended {
+            span.fail(&error.to_string());
         }
+        ended
     }
 }

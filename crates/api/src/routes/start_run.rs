@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use sqlx::{Connection, PgConnection};
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::{Priority, RunState, record, run_context, run_state};
-use tale_scheduler::{Trigger, start};
+use tale_scheduler::{Trigger, start_traced};
+use tale_telemetry::{Role, Span, TraceParent};
 
 use crate::{
     access::Caller,
@@ -24,6 +25,9 @@ use crate::{
 
 /// The most characters of a reason, and what is said of one that has more.
 pub(super) const REASON: (usize, &str) = (1000, "is not a text of at most 1000 characters");
+
+/// The route, as its span is called.
+const ROUTE: &str = "/v1/pipelines/{name}/runs";
 
 const KEY: &str = "idempotency-key";
 /// The most characters of an idempotency key.
@@ -45,6 +49,10 @@ pub(crate) async fn start_run(
     headers: HeaderMap,
     body: Body,
 ) -> Result<impl IntoResponse, Problem> {
+    let above = read_trace_parent(&headers);
+    let mut span = Span::start(Role::Server, || format!("POST {ROUTE}"), above);
+    span.set("http.request.method", "POST");
+    span.set("http.route", ROUTE);
     let key = read_key(&headers)?;
     let mut trigger = read_trigger(&headers, body).await?;
     trigger.pipeline = pipeline;
@@ -58,7 +66,8 @@ pub(crate) async fn start_run(
     let pipeline = trigger.pipeline.clone();
     let mut connection = api.connection().await?;
     let mut transaction = connection.begin().await?;
-    let started = start(&mut transaction, trigger).await?;
+    let started = start_traced(&mut transaction, trigger, span.place().or(above)).await?;
+    span.set("tale.run", started.run);
     if started.is_new {
         let subject = started.run.to_string();
         record(&mut transaction, &caller.to_string(), "run.start", &subject, &details).await?;
@@ -71,6 +80,7 @@ pub(crate) async fn start_run(
     }
     let (state, _) = run_state(&mut connection, started.run).await?;
     let status = if started.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    span.set("http.response.status_code", status.as_u16());
     let location = AppendHeaders([(header::LOCATION, format!("/v1/runs/{}", started.run))]);
     let started = Started { run: started.run, pipeline, state, is_new: started.is_new };
     Ok((status, location, Json(started)))
@@ -119,6 +129,11 @@ fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             Err(Problem::fields(vec![FieldError::new("Idempotency-Key", expected)]))
         }
     }
+}
+
+/// The span of the caller's that the run shall be below; what is none is passed over, as W3C's Trace Context asks.
+fn read_trace_parent(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get("traceparent")?.to_str().ok()?.parse().ok()
 }
 
 /// A key stands for one request: the same key with other params is a mistake that nobody should overlook.
