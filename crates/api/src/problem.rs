@@ -123,13 +123,19 @@ impl From<QueueError> for Problem {
                 Self::new(StatusCode::NOT_FOUND, "unknown-pipeline", error.to_string())
             }
             QueueError::UnknownRun(_) => Self::new(StatusCode::NOT_FOUND, "unknown-run", error.to_string()),
-            _ if error.is_transient() => {
+            _ if error.is_transient() || is_too_slow(&error) => {
                 tracing::warn!(%error, "a request found the database busy or away");
                 Self::later("the database does not answer; try again")
             }
             _ => Self::internal(&error),
         }
     }
+}
+
+/// Whether the database gave up a statement that took too long, as it does behind somebody's lock.
+fn is_too_slow(error: &QueueError) -> bool {
+    const QUERY_CANCELED: &str = "57014";
+    matches!(error, QueueError::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some(QUERY_CANCELED))
 }
 
 impl From<SchedulerError> for Problem {

@@ -95,7 +95,7 @@ impl Acknowledger {
         }
         self.meters.ended("failed", failures.len());
         self.meters.ended("stopped", stopped.len());
-        self.meters.ended("succeeded", leases.len() - failures.len() - stopped.len());
+        self.meters.ended("succeeded", leases.len().saturating_sub(failures.len() + stopped.len()));
         self.meters.acknowledged(started.elapsed());
         self.held.remove(leases);
     }

@@ -13,3 +13,4 @@ mod kinds;
 mod pipelines;
 mod schedules;
 mod tale;
+mod traces;
