@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use sqlx::AssertSqlSafe;
 use tale_queue::{
     Again, Gauges, Limit, LimitGauges, NewStep, NewTask, PoolGauges, Retry, RunState, complete, fail,
     fold_run_tallies, read_gauges, request_cancellation, retry_run, set_pipeline_limit, set_pipeline_paused,
@@ -114,4 +115,25 @@ async fn runs_are_counted_by_state_through_every_change_of_state_and_fold() {
     fold_run_tallies(&mut worker.connection).await.unwrap();
     assert_eq!(bench.rows(&["run_tally"]).await, 3, "a row for each state that has a count");
     assert_eq!(counts(&gauges(&bench).await), [0, 0, 201, 1, 1]);
+}
+
+#[tokio::test]
+async fn reading_the_gauges_reads_no_history() {
+    let bench = Bench::set_up().await;
+    let mut connection = bench.connect().await;
+    // sqlx's notes on types are none of PostgreSQL's business
+    let query = include_str!("../../../../sql/queue/read_gauges.sql");
+    let prepared = format!("prepare gauges (bigint) as {}", query.replace(": Json", " of Json"));
+    sqlx::raw_sql(AssertSqlSafe(prepared)).execute(&mut connection).await.unwrap();
+    let plan: Vec<String> = sqlx::query_scalar("explain (verbose) execute gauges (50)")
+        .persistent(false)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    let read: BTreeSet<&str> = plan.iter().filter_map(|line| line.split(" on queue.").nth(1)).collect();
+    let read: BTreeSet<&str> = read.into_iter().filter_map(|rest| rest.split(' ').next()).collect();
+    assert!(read.contains("ready") && read.contains("lease"), "{plan:#?}");
+    for history in ["run", "step", "task", "attempt", "log", "audit", "pipeline_version"] {
+        assert!(!read.contains(history), "{history} is read: {plan:#?}");
+    }
 }
