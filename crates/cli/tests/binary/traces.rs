@@ -37,6 +37,7 @@ const OUTER: &str = "\
 pipeline: outer
 steps:
   first: { uses: shell, with: { argv: [sh, -c, 'echo $TRACEPARENT'] } }
+  call: { uses: http, with: { url: CALLED } }
   below: { uses: pipeline, with: { pipeline: inner, params: { seen: '${steps.first.outputs.value}' } } }
 ";
 
@@ -47,18 +48,22 @@ steps:
   last: { uses: shell, with: { argv: [echo, '${params.seen}'] } }
 ";
 
-/// A collector of OTLP over HTTP that keeps what it is sent.
+/// A collector of OTLP over HTTP that keeps what it is sent, and the places of other requests.
 struct Collector {
     url: String,
-    received: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    received: Received,
+    called: Called,
 }
+
+type Received = Arc<Mutex<Vec<ExportTraceServiceRequest>>>;
+type Called = Arc<Mutex<Vec<String>>>;
 
 impl Collector {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let received = Arc::new(Mutex::new(vec![]));
-        let kept = received.clone();
+        let (received, called) = (Received::default(), Called::default());
+        let kept = (received.clone(), called.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = kept.clone();
@@ -66,7 +71,7 @@ impl Collector {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { url, received }
+        Self { url, received, called }
     }
 
     /// The spans of a trace by name.
@@ -87,12 +92,16 @@ impl Collector {
 
 async fn collect(
     request: Request<Incoming>,
-    kept: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
+    (received, called): (Received, Called),
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == "/called" {
+        called.lock().unwrap().push(request.headers()["traceparent"].to_str().unwrap().to_owned());
+        return Ok(Response::new(Full::default()));
+    }
     assert_eq!(request.uri().path(), "/v1/traces");
     assert_eq!(request.headers()["content-type"], "application/x-protobuf");
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    kept.lock().unwrap().push(ExportTraceServiceRequest::decode(body).unwrap());
+    received.lock().unwrap().push(ExportTraceServiceRequest::decode(body).unwrap());
     Ok(Response::new(Full::default()))
 }
 
@@ -112,7 +121,7 @@ fn attribute(span: &Span, name: &str) -> String {
 async fn a_run_over_http_is_one_trace_from_the_caller_to_the_attempts_of_its_sub_runs() {
     let collector = Collector::start().await;
     let place = Place::new();
-    place.write("pipelines/outer.yaml", OUTER);
+    place.write("pipelines/outer.yaml", OUTER.replace("CALLED", &format!("{}/called", collector.url)));
     place.write("pipelines/inner.yaml", INNER);
     let mut command = place.command(&["up", "--slots", "2", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
     command
@@ -136,7 +145,7 @@ async fn a_run_over_http_is_one_trace_from_the_caller_to_the_attempts_of_its_sub
     let began = Instant::now();
     let spans = loop {
         let spans = collector.spans(TRACE);
-        if spans.contains_key("attempt last") {
+        if spans.contains_key("attempt last") && spans.contains_key("attempt call") {
             break spans;
         }
         assert!(began.elapsed() < Duration::from_secs(60), "only {:#?}", spans.keys());
@@ -147,6 +156,7 @@ async fn a_run_over_http_is_one_trace_from_the_caller_to_the_attempts_of_its_sub
         ("POST /v1/pipelines/{name}/runs", None),
         ("start outer", Some("POST /v1/pipelines/{name}/runs")),
         ("attempt first", Some("start outer")),
+        ("attempt call", Some("start outer")),
         ("expand below", Some("start outer")),
         ("begin below", Some("start outer")),
         ("start inner", Some("begin below")),
@@ -161,7 +171,9 @@ async fn a_run_over_http_is_one_trace_from_the_caller_to_the_attempts_of_its_sub
     assert_eq!(attribute(&spans["attempt first"], "tale.kind"), "shell");
     assert!(collector.service().contains("taleworks"));
 
-    // the program knew its own place
+    // the server that was called, and the program, knew whose attempt it was
+    let called = collector.called.lock().unwrap().clone();
+    assert_eq!(called, [format!("00-{TRACE}-{}-01", hex(&spans["attempt call"].span_id))]);
     let shown = json(&place, &["show", run]);
     let first = &spans["attempt first"];
     let printed =
