@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[Uses])] = &[
         &[
             ("pipeline", &["timetable"]),
             ("queue", &["database"]),
-            ("scheduler", &["pipeline", "queue"]),
+            ("scheduler", &["pipeline", "queue", "telemetry"]),
             ("lineage", &["queue", "storage"]),
             ("network", &["database"]),
             ("learning", &["storage"]),
@@ -48,7 +48,7 @@ const LAYERS: &[(&str, &[Uses])] = &[
     (
         "execution",
         &[
-            ("worker", &["queue", "storage"]),
+            ("worker", &["queue", "storage", "telemetry"]),
             (
                 "tasks",
                 &[
@@ -79,6 +79,10 @@ const LAYERS: &[(&str, &[Uses])] = &[
 /// Heavy dependencies and the crates that are their homes: names that begin like the first, in the second.
 const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["api"]),
+    ("hyper", &["api"]),
+    ("prometheus", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("tracing-subscriber", &["telemetry"]),
     ("clap", &["cli"]),
     ("miette", &["cli"]),
     ("burn", &["learning", "generation"]),
@@ -86,7 +90,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("arrow", &["storage"]),
     ("parquet", &["storage"]),
     ("datafusion", &["query"]),
-    ("reqwest", &["tasks"]),
+    ("reqwest", &["tasks", "telemetry"]),
     ("apalis", &["queue", "worker"]),
     ("cel", &["pipeline"]),
     ("croner", &["timetable"]),

@@ -92,6 +92,8 @@ pub enum Command {
     Demo(commands::demo::Demo),
     /// Runs everything on this machine: database, scheduler and a worker.
     Up(commands::up::Up),
+    /// Runs a scheduler and the HTTP API, and no tasks.
+    Serve(commands::serve::Serve),
     /// Runs a worker for one pool.
     Worker(commands::worker::Worker),
     /// Checks the pipelines of a folder and makes them the current versions.

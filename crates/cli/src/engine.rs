@@ -4,10 +4,11 @@ use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tale_queue::{Resources, SharedArchive, Wake};
-use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerSettings, Watched};
+use tale_scheduler::{Folders, FoundObject, Scheduler, SchedulerMeters, SchedulerSettings, Watched};
 use tale_storage::Store;
 use tale_tasks::kinds;
-use tale_worker::{SecretSources, StoreArchive, Worker, WorkerError, WorkerSettings};
+use tale_telemetry::Metrics;
+use tale_worker::{SecretSources, StoreArchive, Worker, WorkerError, WorkerMeters, WorkerSettings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,8 @@ pub struct EngineSettings {
     pub secrets_dir: Option<PathBuf>,
     /// How many bytes of an attempt's log are kept.
     pub log_bytes_max: u64,
+    /// Where it measures itself.
+    pub metrics: Option<Metrics>,
 }
 
 /// What runs.
@@ -58,12 +61,14 @@ impl Engine {
                     schedules: settings.schedules,
                     folders: Some(Watched(Arc::new(StoreFolders(installation.store.clone())))),
                     archive: Some(archive_of(installation)),
+                    meters: settings.metrics.as_ref().map(SchedulerMeters::new).unwrap_or_default(),
                     ..SchedulerSettings::default()
                 },
                 wake: wake.clone(),
             };
             tokio::spawn(scheduler.run(stop.clone()))
         });
+        let meters = settings.metrics.as_ref().map(WorkerMeters::new).unwrap_or_default();
         let workers = settings
             .pools
             .iter()
@@ -77,6 +82,7 @@ impl Engine {
                         grace: settings.grace,
                         host: host.clone(),
                         has: Some(settings.has.clone()),
+                        meters: meters.clone(),
                         secrets: SecretSources { directory: settings.secrets_dir.clone() },
                         log_bytes_max: settings.log_bytes_max,
                         ..WorkerSettings::new(pool, *slots)

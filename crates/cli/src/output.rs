@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::failure::Failure;
 
@@ -17,34 +16,6 @@ pub enum Format {
     Table,
     /// One JSON document, for programs.
     Json,
-}
-
-/// Logs go to standard error, so that standard output holds results alone.
-pub fn start_tracing(verbose: u8) {
-    let usual = match verbose {
-        0 => "warn",
-        1 => "tale=info,warn",
-        2 => "tale=debug,info",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("TALE_LOG").unwrap_or_else(|_| EnvFilter::new(filter_of(usual)));
-    fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .init();
-}
-
-/// The crates of the workspace are `tale_…`, so that a filter names each of them.
-fn filter_of(level: &str) -> String {
-    let crates = ["worker", "scheduler", "queue", "storage", "database", "tasks", "learning", "treasury"];
-    match level.strip_prefix("tale=").and_then(|rest| rest.split_once(',')) {
-        Some((own, others)) => {
-            let own: Vec<String> = crates.iter().map(|name| format!("tale_{name}={own}")).collect();
-            format!("{others},{}", own.join(","))
-        }
-        None => level.to_owned(),
-    }
 }
 
 /// Writes a table, or the same as JSON.

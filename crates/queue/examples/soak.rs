@@ -22,8 +22,8 @@ use sqlx::{PgConnection, Row};
 use tale_primitives::{Digest, RunId, WorkerId};
 use tale_queue::{
     Archive, ArchiveRefusal, Claimer, EVERY_PIPELINE, JoinRule, Kept, Limit, NewRun, NewStep, NewTask,
-    NewWorker, Priority, Retry, Success, apply_pipeline, archive_runs, complete, drop_archived, expired_runs,
-    fold_tallies, register_worker, set_retention, start_run,
+    NewWorker, Priority, Resources, Retry, Success, apply_pipeline, archive_runs, complete, drop_archived,
+    expired_runs, fold_tallies, register_worker, set_retention, start_run,
 };
 use tale_testkit::TestDatabase;
 
@@ -133,9 +133,16 @@ async fn start(connection: &mut PgConnection, version_id: i64) {
         join: JoinRule::AllSuccess,
         is_finally: false,
         limit: Limit::default(),
+        asks: Resources::default(),
+        cache: None,
         tasks: Some(
             (0..TASKS_PER_RUN as u32 / 2)
-                .map(|index| NewTask { index, arguments: json!({ "number": index }), limit_key: None })
+                .map(|index| NewTask {
+                    index,
+                    arguments: json!({ "number": index }),
+                    limit_key: None,
+                    cache_key: None,
+                })
                 .collect(),
         ),
     };
@@ -151,6 +158,7 @@ async fn start(connection: &mut PgConnection, version_id: i64) {
         trigger: "the soak".to_owned(),
         reason: None,
         tenant: None,
+        uses_cache: true,
         parent: None,
         steps: vec![step("first", 0, vec![1]), step("second", 1, vec![])],
     };
@@ -161,7 +169,8 @@ async fn start(connection: &mut PgConnection, version_id: i64) {
 
 async fn work(mut connection: PgConnection, progress: Arc<Progress>) {
     let id = WorkerId::generate();
-    let worker = NewWorker { id, pool: "cpu".to_owned(), host: "soak".to_owned(), pid: 1, slots: BATCH };
+    let (pool, host) = ("cpu".to_owned(), "soak".to_owned());
+    let worker = NewWorker { id, pool, host, pid: 1, slots: BATCH, has: None };
     register_worker(&mut connection, &worker).await.unwrap();
     let claimer = Claimer::open(&mut connection, id, "cpu").await.unwrap();
     while !progress.is_over.load(Ordering::Relaxed) {

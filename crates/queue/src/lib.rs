@@ -6,11 +6,13 @@ mod claims;
 mod control;
 mod error;
 mod expansions;
+mod gauges;
 mod log_archive;
 mod log_reader;
 mod logs;
 mod news;
 mod outcomes;
+mod overview;
 mod parts;
 mod pipelines;
 mod reports;
@@ -18,6 +20,7 @@ mod resources;
 mod retention;
 mod runs;
 mod tenants;
+mod traces;
 mod wake;
 mod workers;
 
@@ -39,11 +42,13 @@ pub use expansions::{
     RunContext, SequenceState, await_child, expand_step, fail_expansion, publish_outputs, run_context,
     sequence_state, step_outputs,
 };
+pub use gauges::{Gauges, LimitGauges, PoolGauges, fold_run_tallies, read_gauges};
 pub use log_archive::{LoggedAttempt, archive_log, clear_archived_logs, unarchived_logs};
 pub use log_reader::{LogFilter, LogReader};
 pub use logs::{LOG_LINE_LENGTH_MAX, LogLine, NewLogLine, append_logs};
 pub use news::{News, RunNews, forget_run_news, keep_run_news, list_run_news, lock_run_news};
 pub use outcomes::{Completed, Failure, Success, complete, fail, release};
+pub use overview::{RunFailure, RunOverview, run_overview};
 pub use parts::{Part, PartArguments, StoredList, expand_part, parts_inserted, stored_length, stream_items};
 pub use pipelines::{
     Applied, PipelineVersion, apply_pipeline, find_pipeline, find_version, list_pipelines, list_versions,
@@ -62,6 +67,7 @@ pub use runs::{
     JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,
 };
 pub use tenants::{Tenant, WEIGHT_MAX, list_tenants, set_tenant_weight};
+pub use traces::{set_trace_parent, trace_parent};
 pub use wake::{Wake, Wakeups, notify_ready};
 pub use workers::{
     Heartbeat, NewWorker, Reaped, WorkerReport, beat, deregister_worker, fold_tallies, list_workers,

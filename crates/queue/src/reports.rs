@@ -17,6 +17,8 @@ pub struct RunFilter {
     pub state: Option<RunState>,
     /// Sub-runs too.
     pub with_sub_runs: bool,
+    /// Only runs that are older than this one: where the page before ended.
+    pub before: Option<RunId>,
     /// At most this many, the newest first.
     pub limit: u32,
 }
@@ -211,7 +213,8 @@ pub async fn list_runs(
         filter.pipeline,
         filter.state.map(RunState::as_str),
         filter.with_sub_runs,
-        i64::from(filter.limit)
+        i64::from(filter.limit),
+        filter.before.map(RunId::raw)
     )
     .fetch_all(connection)
     .await?;
@@ -316,7 +319,10 @@ pub async fn run_report(connection: &mut PgConnection, run: RunId) -> Result<Run
     })
 }
 
-async fn list_steps(connection: &mut PgConnection, run: RunId) -> Result<Vec<StepReport>, QueueError> {
+pub(crate) async fn list_steps(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<StepReport>, QueueError> {
     Ok(sqlx::query_file_as!(StepReport, "../../sql/queue/list_steps.sql", run.raw())
         .fetch_all(connection)
         .await?)

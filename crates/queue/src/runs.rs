@@ -71,7 +71,8 @@ impl FromStr for RunState {
 }
 
 /// How urgent a run's tasks are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(i16)]
 pub enum Priority {
     /// Before everything else.
@@ -81,6 +82,19 @@ pub enum Priority {
     Normal = 1,
     /// When nothing else is ready.
     Background = 2,
+}
+
+impl FromStr for Priority {
+    type Err = QueueError;
+
+    fn from_str(text: &str) -> Result<Self, QueueError> {
+        match text {
+            "urgent" => Ok(Self::Urgent),
+            "normal" => Ok(Self::Normal),
+            "background" => Ok(Self::Background),
+            _ => Err(QueueError::Unreadable { what: "priority", value: text.to_owned() }),
+        }
+    }
 }
 
 impl Priority {

@@ -16,10 +16,12 @@ use tale_queue::{
     ClaimedTask, Decision, Failure, NewTask, Parent, Question, await_approval, expand_step, fail,
     fail_expansion, find_version, publish_outputs, run_context, sequence_state, step_outputs,
 };
+use tale_telemetry::TraceParent;
 
 use crate::{
     SchedulerError, Trigger,
     fan_out::expand_fan_out,
+    traces::begin_task,
     trigger::{new_task, read_spec, start_child},
 };
 
@@ -79,11 +81,12 @@ pub(crate) async fn advance(
     part: u32,
     task: &ClaimedTask,
 ) -> Result<Advanced, SchedulerError> {
+    let mut span = begin_task(connection, task).await?;
     let mut transaction = connection.begin().await?;
     let done = match task.kind.as_str() {
         _ if task.index < 0 => expand_one(&mut transaction, specs, part, task).await,
         APPROVE_KIND => ask(&mut transaction, task).await,
-        _ => start_sub_run(&mut transaction, task).await,
+        _ => start_sub_run(&mut transaction, task, span.place()).await,
     };
     match done {
         Ok(Advanced::Done) => {
@@ -97,6 +100,7 @@ pub(crate) async fn advance(
         Err(error) if error.is_transient() => Err(error),
         Err(error) => {
             transaction.rollback().await?;
+            span.fail(&error.describe());
             record_failure(connection, task, &error.describe()).await?;
             Ok(Advanced::Done)
         }
@@ -210,6 +214,7 @@ async fn ask(connection: &mut PgConnection, task: &ClaimedTask) -> Result<Advanc
 async fn start_sub_run(
     connection: &mut PgConnection,
     task: &ClaimedTask,
+    above: Option<TraceParent>,
 ) -> Result<Advanced, SchedulerError> {
     let arguments: SubRun =
         serde_json::from_value(task.arguments.clone()).map_err(SchedulerError::SubRunArguments)?;
@@ -229,7 +234,7 @@ async fn start_sub_run(
         uses_cache: true,
     };
     let parent = Parent { task: task.lease.task, attempt: task.lease.attempt };
-    start_child(connection, trigger, parent, task.run).await?;
+    start_child(connection, trigger, parent, task.run, above).await?;
     Ok(Advanced::Done)
 }
 

@@ -9,10 +9,12 @@ mod fires;
 mod firing;
 mod history;
 mod maintenance;
+mod meters;
 mod pulse;
 mod scheduler;
 mod schedules;
 mod sensing;
+mod traces;
 mod trigger;
 mod triggers;
 
@@ -23,11 +25,12 @@ pub use backfills::{
 pub use error::SchedulerError;
 pub use fires::{RecordedFire, recorded_fires};
 pub use history::{Retained, needed_runs, retain};
+pub use meters::SchedulerMeters;
 pub use scheduler::{Scheduler, SchedulerSettings};
 pub use schedules::{
     ScheduleReport, apply_schedule, find_schedule, list_schedules, notify_schedules, pause_schedule,
     resume_schedule,
 };
 pub use sensing::{Folders, FoundObject, Watched};
-pub use trigger::{Trigger, start};
+pub use trigger::{Trigger, start, start_traced};
 pub use triggers::{TriggerReport, apply_triggers, list_triggers, refuse_trigger_circles};

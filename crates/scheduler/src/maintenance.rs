@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tale_queue::{
-    QueueError, Wake, answer_knocks, expire_approvals, fold_tallies, park_paused, promote_due, reap,
-    reconcile_gates, sweep_cancelled,
+    QueueError, Wake, answer_knocks, expire_approvals, fold_run_tallies, fold_tallies, park_paused,
+    promote_due, reap, reconcile_gates, sweep_cancelled,
 };
 use tokio::time;
+
+use crate::SchedulerMeters;
 
 /// How many retries one transaction makes ready.
 const PROMOTED_MAX: u32 = 1000;
@@ -24,6 +26,7 @@ pub(crate) struct Maintenance {
     pub lease: Duration,
     pub crashes_max: u32,
     pub tick: Duration,
+    pub meters: SchedulerMeters,
 }
 
 impl Maintenance {
@@ -71,15 +74,19 @@ impl Maintenance {
         let answered = answer_knocks(&mut connection).await?;
         let mut freed = folded || answered;
         if due.promotion {
-            freed |= promote_due(&mut connection, PROMOTED_MAX).await? > 0;
+            let promoted = promote_due(&mut connection, PROMOTED_MAX).await?;
+            self.meters.promoted(promoted);
+            freed |= promoted > 0;
             freed |= reconcile_gates(&mut connection, due.reaping).await?;
             freed |= expire_approvals(&mut connection).await?;
             freed |= sweep_cancelled(&mut connection).await?;
             park_paused(&mut connection).await?;
         }
         if due.reaping {
+            fold_run_tallies(&mut connection).await?;
             for reaped in reap(&mut connection, self.lease, self.crashes_max).await? {
                 freed = true;
+                self.meters.reaped();
                 if reaped.is_dead {
                     tracing::error!(task = %reaped.task, "the task has killed too many workers and fails");
                 } else {

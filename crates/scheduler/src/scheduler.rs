@@ -12,7 +12,7 @@ use tokio::{sync::Semaphore, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    SchedulerError,
+    SchedulerError, SchedulerMeters,
     advance::{Advanced, Specs, advance},
     fan_out::{UNROLLED_MAX, Unroller},
     firing::Firing,
@@ -41,6 +41,8 @@ pub struct SchedulerSettings {
     pub folders: Option<Watched>,
     /// Where logs and old runs go; without it they stay in the database.
     pub archive: Option<SharedArchive>,
+    /// What it counts.
+    pub meters: SchedulerMeters,
 }
 
 impl Default for SchedulerSettings {
@@ -55,6 +57,7 @@ impl Default for SchedulerSettings {
             schedules: true,
             folders: None,
             archive: None,
+            meters: SchedulerMeters::default(),
         }
     }
 }
@@ -90,6 +93,7 @@ impl Scheduler {
                 lease: self.settings.lease,
                 crashes_max: self.settings.crashes_max,
                 tick: TICK,
+                meters: self.settings.meters.clone(),
             }
             .run(),
         );

@@ -12,8 +12,12 @@ use tale_queue::{
     CachePolicy, JoinRule, Limit, NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Rate,
     Resources, Retry, Started, find_pipeline, start_run,
 };
+use tale_telemetry::TraceParent;
 
-use crate::SchedulerError;
+use crate::{
+    SchedulerError,
+    traces::{begin_start, keep_place},
+};
 
 /// What starts a run.
 #[derive(Debug, Clone)]
@@ -43,15 +47,41 @@ pub async fn start(connection: &mut PgConnection, trigger: Trigger) -> Result<St
     start_as(connection, RunId::generate(), trigger).await
 }
 
+/// Starts a run below a span of whoever asks for it; call it inside a transaction.
+pub async fn start_traced(
+    connection: &mut PgConnection,
+    trigger: Trigger,
+    above: Option<TraceParent>,
+) -> Result<Started, SchedulerError> {
+    start_below(connection, RunId::generate(), trigger, above).await
+}
+
 /// Starts a run under an id that the caller has made.
 pub(crate) async fn start_as(
     connection: &mut PgConnection,
     id: RunId,
     trigger: Trigger,
 ) -> Result<Started, SchedulerError> {
-    let run = compose(connection, id, trigger, None).await?;
-    // without a parent there is no lease to lose
-    Ok(start_run(connection, &run).await?.unwrap_or(Started { run: id, is_new: false }))
+    start_below(connection, id, trigger, None).await
+}
+
+async fn start_below(
+    connection: &mut PgConnection,
+    id: RunId,
+    trigger: Trigger,
+    above: Option<TraceParent>,
+) -> Result<Started, SchedulerError> {
+    let mut span = begin_start(&trigger.pipeline, id, above);
+    let started = async {
+        let run = compose(connection, id, trigger, None).await?;
+        // without a parent there is no lease to lose
+        let started = start_run(connection, &run).await?.unwrap_or(Started { run: id, is_new: false });
+        if started.is_new {
+            keep_place(connection, id, &span, above).await?;
+        }
+        Ok(started)
+    };
+    started.await.inspect_err(|error: &SchedulerError| span.fail(&error.describe()))
 }
 
 /// Starts the sub-run that `parent` waits for; nothing where the parent's lease was lost.
@@ -60,9 +90,16 @@ pub(crate) async fn start_child(
     trigger: Trigger,
     parent: Parent,
     parent_run: RunId,
+    above: Option<TraceParent>,
 ) -> Result<Option<Started>, SchedulerError> {
-    let run = compose(connection, RunId::generate(), trigger, Some((parent, parent_run))).await?;
-    Ok(start_run(connection, &run).await?)
+    let id = RunId::generate();
+    let span = begin_start(&trigger.pipeline, id, above);
+    let run = compose(connection, id, trigger, Some((parent, parent_run))).await?;
+    let started = start_run(connection, &run).await?;
+    if started.is_some_and(|started| started.is_new) {
+        keep_place(connection, id, &span, above).await?;
+    }
+    Ok(started)
 }
 
 async fn compose(

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tale_pipeline::{KindCatalog, KindDescription, Source, check};
+use tale_pipeline::{KindCatalog, KindDescription, ResourceSpec, Source, check};
 use tale_queue::{Priority, Wake, apply_pipeline, parts_inserted, run_progress};
 use tale_scheduler::{Scheduler, SchedulerSettings, Trigger, start};
 use tale_testkit::TestDatabase;
@@ -43,6 +43,8 @@ async fn the_memory_of_a_fan_out_does_not_grow_with_its_list() {
         arguments: json!({}),
         outputs: json!({}),
         pool: None,
+        resources: ResourceSpec::default(),
+        cacheable: false,
     }]);
     let source = Source { name: "wide.yaml".to_owned(), text: PIPELINE.to_owned() };
     let spec = check(&source, &kinds, None).unwrap();
@@ -62,6 +64,7 @@ async fn the_memory_of_a_fan_out_does_not_grow_with_its_list() {
         priority: Priority::Normal,
         started_by: "a test".to_owned(),
         reason: None,
+        uses_cache: true,
     };
     let run = start(&mut connection, trigger).await.unwrap().run;
     let stop = CancellationToken::new();

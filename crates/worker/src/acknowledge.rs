@@ -13,7 +13,9 @@ use tokio::{
     time::{self, Instant},
 };
 
-use crate::{Completion, Effect, TaskError, held::Held, intake::Intake, outcome::chain, source::Outcome};
+use crate::{
+    Completion, Effect, TaskError, WorkerMeters, held::Held, intake::Intake, outcome::chain, source::Outcome,
+};
 
 /// How many outcomes one transaction acknowledges at most.
 const BATCH_MAX: usize = 400;
@@ -33,6 +35,7 @@ pub(crate) struct Acknowledger {
     pub wake: Wake,
     pub held: Held,
     pub intake: Intake,
+    pub meters: WorkerMeters,
 }
 
 impl Acknowledger {
@@ -67,6 +70,7 @@ impl Acknowledger {
     }
 
     async fn acknowledge(&self, outcomes: Vec<Outcome>) {
+        let started = Instant::now();
         let leases: Vec<Lease> = outcomes.iter().map(|outcome| outcome.lease).collect();
         let mut successes = Vec::new();
         let mut failures = Vec::new();
@@ -89,6 +93,10 @@ impl Acknowledger {
                 tracing::error!(%error, "an outcome could not be recorded: its task is queued again when its lease ends");
             }
         }
+        self.meters.ended("failed", failures.len());
+        self.meters.ended("stopped", stopped.len());
+        self.meters.ended("succeeded", leases.len().saturating_sub(failures.len() + stopped.len()));
+        self.meters.acknowledged(started.elapsed());
         self.held.remove(leases);
     }
 

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::Lease;
 use tale_storage::Store;
+use tale_telemetry::TraceParent;
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,7 @@ pub struct TaskContext {
     pub(crate) cancellation: Cancellation,
     pub(crate) log: AttemptLog,
     pub(crate) redaction: Redaction,
+    pub(crate) trace_parent: Option<TraceParent>,
 }
 
 /// Whether an attempt was told to stop.
@@ -64,6 +66,11 @@ impl TaskContext {
     /// because half a secret is not recognised any more.
     pub fn redacted(&self, text: impl Into<String>) -> String {
         self.redaction.text(text)
+    }
+
+    /// The attempt's place in a trace, a W3C `traceparent`, for programs that it calls; nothing without traces.
+    pub fn trace_parent(&self) -> Option<String> {
+        self.trace_parent.map(|parent| parent.to_string())
     }
 
     /// Whether, and when, the attempt is told to stop.

@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, PgConnection, PgPool};
 use tale_queue::{NewWorker, QueueError, beat, register_worker};
 use tokio::time::{self, MissedTickBehavior};
 
-use crate::{held::Held, outcome::chain};
+use crate::{WorkerMeters, held::Held, outcome::chain};
 
 /// How many heartbeats a lease takes.
 const BEATS_PER_LEASE: u32 = 4;
@@ -22,6 +22,7 @@ pub(crate) struct Heart {
     pub worker: NewWorker,
     pub held: Held,
     pub lease: Duration,
+    pub meters: WorkerMeters,
 }
 
 impl Heart {
@@ -69,6 +70,7 @@ impl Heart {
                 "attempts were lost: another worker has their tasks"
             );
             self.held.lose(&answer.lost);
+            self.meters.lost(answer.lost.len());
         }
         if !answer.is_registered {
             tracing::warn!("this worker was given up for dead; registering again");

@@ -18,8 +18,8 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tale_primitives::WorkerId;
 use tale_queue::{
-    Claimer, Lease, NewWorker, QueueError, Resources, SharedArchive, Wake, deregister_worker, register_worker,
-    release,
+    Claimer, Lease, NewWorker, QueueError, Resources, SharedArchive, Wake, deregister_worker,
+    register_worker, release,
 };
 use tale_storage::{Store, Traffic};
 use tokio::{sync::mpsc, task::JoinHandle, time};
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    Cancellation, Completion, KindRegistry, StoreArchive, TaskContext, TaskError,
+    Cancellation, Completion, KindRegistry, StoreArchive, TaskContext, TaskError, WorkerMeters,
     acknowledge::Acknowledger,
     backlog::Backlog,
     cache::{Asked, Cache},
@@ -40,6 +40,7 @@ use crate::{
     pace::Pace,
     secrets::{Resolved, SecretSources},
     source::{Assignment, ClaimedTasks},
+    traces::TraceParents,
     weighing::Weighing,
 };
 
@@ -75,6 +76,8 @@ pub struct WorkerSettings {
     pub secrets: SecretSources,
     /// How many bytes of an attempt's log are kept; how much more it printed stands in its last line.
     pub log_bytes_max: u64,
+    /// What it measures of itself.
+    pub meters: WorkerMeters,
 }
 
 impl WorkerSettings {
@@ -94,6 +97,7 @@ impl WorkerSettings {
             host: "localhost".to_owned(),
             secrets: SecretSources::from_environment(),
             log_bytes_max: LOG_BYTES_MAX,
+            meters: WorkerMeters::default(),
         }
     }
 }
@@ -154,6 +158,7 @@ impl Worker {
                 worker: identity.clone(),
                 held: held.clone(),
                 lease: self.settings.lease,
+                meters: self.settings.meters.clone(),
             }
             .run(),
         );
@@ -164,6 +169,7 @@ impl Worker {
             wake: self.wake.clone(),
             held: held.clone(),
             intake: intake.clone(),
+            meters: self.settings.meters.clone(),
         };
         let acknowledging = tokio::spawn(acknowledger.run(outcomes));
         let attempts = RunAttempt(Arc::new(Surroundings {
@@ -173,6 +179,7 @@ impl Worker {
             logs: log_sender,
             secrets: self.settings.secrets.clone(),
             cache: Cache::new(self.database.clone(), self.store.clone()),
+            traces: TraceParents::default(),
         }));
         let source = ClaimedTasks {
             backlog: intake.backlog.clone(),
@@ -247,8 +254,11 @@ impl Worker {
             let freed = intake.held.freed();
             tokio::pin!(freed);
             freed.as_mut().enable();
+            let asked_at = Instant::now();
             let claimed = async { intake.claim(&mut *self.database.acquire().await?).await };
-            match claimed.await {
+            let claimed = claimed.await;
+            self.settings.meters.claimed(asked_at.elapsed());
+            match claimed {
                 Ok(claimed) if claimed.is_empty() => {
                     tokio::select! {
                         () = wakeups.wait(self.settings.poll) => {}
@@ -323,6 +333,7 @@ struct Surroundings {
     logs: LogSender,
     secrets: SecretSources,
     cache: Cache,
+    traces: TraceParents,
 }
 
 impl Service<Task<Assignment>> for RunAttempt {
@@ -376,6 +387,7 @@ impl Surroundings {
             }
         };
         let Resolved { arguments, redaction } = self.secrets.resolve(&claimed.arguments).await?;
+        let mut span = self.traces.begin(&self.database, claimed).await;
         let traffic = Traffic::default();
         let started = Instant::now();
         let context = TaskContext {
@@ -391,6 +403,7 @@ impl Surroundings {
             cancellation: Cancellation(assignment.stop.clone()),
             log,
             redaction: redaction.clone(),
+            trace_parent: span.place(),
         };
         tracing::debug!(run = %claimed.run, step = claimed.step_name, index = claimed.index, "attempt starts");
         let attempt = redaction.watch(kind.run(context, arguments));
@@ -400,7 +413,7 @@ impl Surroundings {
                 None => futures::future::pending().await,
             }
         };
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             () = assignment.stop.cancelled() => Err(TaskError::Stopped),
             result = attempt => result.map(|completion| {
@@ -417,6 +430,10 @@ impl Surroundings {
                 let seconds = claimed.timeout.unwrap_or_default().as_secs_f64();
                 Err(TaskError::Retry { message: format!("the attempt took longer than its time-out of {seconds} s"), after: None })
             }
+        };
+        if let Err(error) = &ended {
+            span.fail(&error.to_string());
         }
+        ended
     }
 }

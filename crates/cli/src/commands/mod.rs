@@ -27,6 +27,7 @@ pub mod retry;
 pub mod run;
 pub mod runs;
 pub mod schedule;
+pub mod serve;
 pub mod show;
 pub mod tenant;
 pub mod triggers;
@@ -47,6 +48,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Demo(command) => command.run(global).await,
         Command::Up(command) => command.run(global).await,
+        Command::Serve(command) => command.run(global).await,
         Command::Worker(command) => command.run(global).await,
         Command::Apply(command) => command.run(global).await,
         Command::Run(command) => command.run(global).await,

@@ -220,6 +220,7 @@ impl EngineSettings {
             grace: Duration::from_secs(2),
             secrets_dir: tale_worker::SecretSources::from_environment().directory,
             log_bytes_max: tale_worker::LOG_BYTES_MAX,
+            metrics: None,
         }
     }
 }

@@ -37,6 +37,7 @@ impl Runs {
             pipeline: self.pipeline.clone(),
             state: self.state,
             with_sub_runs: self.all,
+            before: None,
             limit: self.limit,
         };
         if self.archived {

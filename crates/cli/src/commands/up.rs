@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
+use tale_telemetry::Metrics;
 
 use crate::{
     arguments::Global,
@@ -10,10 +11,12 @@ use crate::{
     engine::{Engine, EngineSettings, usual_slots},
     failure::Failure,
     installation::Installation,
-    interrupt, pipelines, telling,
+    interrupt,
+    listen::Listening,
+    pipelines, telling,
 };
 
-/// Runs the database, a scheduler and a worker until Ctrl-C.
+/// Runs the database, a scheduler, a worker and the HTTP API until Ctrl-C.
 #[derive(Debug, Args)]
 pub struct Up {
     /// How many tasks the worker runs at a time; 0 leaves the work to `tale worker` processes.
@@ -37,6 +40,8 @@ pub struct Up {
     /// How many bytes of an attempt's log are kept; how many more there were stands in its last line.
     #[arg(long, value_name = "BYTES", default_value_t = tale_worker::LOG_BYTES_MAX, env = "TALE_LOG_BYTES_MAX", value_parser = clap::value_parser!(u64).range(1024..=1 << 30))]
     log_bytes_max: u64,
+    #[command(flatten)]
+    listening: Listening,
 }
 
 /// How often `tale up` looks whether its database is alive.
@@ -46,6 +51,7 @@ impl Up {
     /// Runs until a signal.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
+        let door = self.listening.open().await?;
         let mut installation = tokio::select! {
             installation = Installation::own(global, "tale up") => installation?,
             () = stop.cancelled() => return Err(interrupt::failure("nothing had been started yet")),
@@ -54,6 +60,7 @@ impl Up {
             pipelines::apply(&installation, &pipelines::sources(self.pipelines.as_deref())?).await?;
         let telling = telling::start(&installation, &stop).await?;
         let slots = self.slots.unwrap_or_else(usual_slots);
+        let metrics = Metrics::default();
         let engine = Engine::start(
             &installation,
             &EngineSettings {
@@ -65,8 +72,10 @@ impl Up {
                 grace: Duration::from_secs(10),
                 secrets_dir: self.secrets_dir.clone(),
                 log_bytes_max: self.log_bytes_max,
+                metrics: Some(metrics.clone()),
             },
         );
+        let api = door.serve(&installation, &engine, &metrics, &stop);
         eprintln!(
             "taleworks is up: {} pipelines, {slots} slots in pool {}; objects in {}; Ctrl-C stops it",
             applied.len(),
@@ -90,6 +99,9 @@ impl Up {
             }
         }
         eprintln!("stopping: running tasks may finish within 10 s; Ctrl-C again ends at once");
+        if let Some(api) = api {
+            let _ = api.await;
+        }
         engine.stop().await?;
         if let Some(telling) = telling {
             let _ = telling.await;

@@ -1,9 +1,10 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 52] = [
+const COMMANDS: [&str; 53] = [
     "demo",
     "up",
+    "serve",
     "worker",
     "apply",
     "run",

@@ -87,7 +87,7 @@ fn a_runs_log_lineage_and_events_outlive_its_rows() {
         ("OPENLINEAGE__TRANSPORT__TYPE", "file"),
         ("OPENLINEAGE__TRANSPORT__LOG_FILE_PATH", events.to_str().unwrap()),
     ];
-    let _up = Up::start_with(&place, &variables);
+    let _up = Up::start_among(&place, &variables);
     let run = start(&place, "story");
     let before = reaches(&place, &run, "succeeded");
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -40,21 +40,32 @@ pub struct Up(Child);
 
 impl Up {
     pub fn start(place: &Place) -> Self {
-        Self::start_with(place, &[])
+        Self::start_with(place, &[]).0
     }
 
     /// With these variables of the environment.
-    pub fn start_with(place: &Place, variables: &[(&str, &str)]) -> Self {
-        let arguments = ["up", "--slots", "2", "--data-dir", "data"];
-        let mut command = place.command(&arguments);
-        let mut child = command.envs(variables.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
+    pub fn start_among(place: &Place, variables: &[(&str, &str)]) -> Self {
+        let mut command = place.command(&["up", "--slots", "2", "--data-dir", "data"]);
+        command.envs(variables.iter().copied()).stderr(Stdio::piped());
+        Self::start_process(&mut command, "taleworks is up").0
+    }
+
+    /// With more arguments; returns what it said while it started, too.
+    pub fn start_with(place: &Place, more: &[&str]) -> (Self, String) {
+        let arguments = [&["up", "--slots", "2", "--data-dir", "data"], more].concat();
+        Self::start_process(place.command(&arguments).stderr(Stdio::piped()), "taleworks is up")
+    }
+
+    /// Another process that goes on until it is killed, once it has said these words.
+    pub fn start_process(command: &mut Command, words: &str) -> (Self, String) {
+        let mut child = command.spawn().unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
-        while !said.contains("taleworks is up") {
+        while !said.contains(words) {
             assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
         }
         std::thread::spawn(move || lines.lines().map_while(Result::ok).for_each(drop));
-        Self(child)
+        (Self(child), said)
     }
 }
 

@@ -122,6 +122,7 @@ async fn a_task_that_waited_for_a_sub_run_or_an_answer_gives_up_its_place_when_i
             index,
             arguments: serde_json::Value::Null,
             limit_key: Some("one".to_owned()),
+            cache_key: None,
         });
         let limit = Limit { capacity: Some(1), rate: None };
         NewStep { limit, tasks: Some(tasks.collect()), ..task }

@@ -9,6 +9,7 @@ mod control;
 mod countdown;
 mod expansions;
 mod fitting;
+mod gauges;
 mod interplay;
 mod joins;
 mod limits;

@@ -14,7 +14,14 @@ use crate::bench::{Bench, Hand, LEASE, new_tasks, step, success, unplanned};
 /// Tasks from `first` on whose arguments are their index.
 async fn insert(scheduler: &mut Hand, lease: Lease, first: u32, count: u32, is_last: bool) -> bool {
     let arguments: Vec<Value> = (first..first + count).map(|index| json!({ "item": index })).collect();
-    let part = Part { first, count, arguments: PartArguments::Each(&arguments), limit_keys: None, cache_keys: None, is_last };
+    let part = Part {
+        first,
+        count,
+        arguments: PartArguments::Each(&arguments),
+        limit_keys: None,
+        cache_keys: None,
+        is_last,
+    };
     expand_part(&mut scheduler.connection, lease, part).await.unwrap()
 }
 
@@ -127,8 +134,14 @@ async fn arguments_that_all_tasks_share_are_stored_once_and_found_by_every_claim
     let (bench, mut worker, mut scheduler, run, lease) = set_up().await;
     let shared = json!({ "argv": ["true"] });
     for (first, is_last) in [(0, false), (3, true)] {
-        let part =
-            Part { first, count: 3, arguments: PartArguments::Shared(&shared), limit_keys: None, cache_keys: None, is_last };
+        let part = Part {
+            first,
+            count: 3,
+            arguments: PartArguments::Shared(&shared),
+            limit_keys: None,
+            cache_keys: None,
+            is_last,
+        };
         assert!(expand_part(&mut scheduler.connection, lease, part).await.unwrap());
     }
     let claimed = worker.claim(10).await;
@@ -158,6 +171,7 @@ async fn tasks_of_a_part_wait_at_the_gates_of_their_keys() {
         count: 6,
         arguments: PartArguments::Shared(&shared),
         limit_keys: Some(&keys),
+        cache_keys: None,
         is_last: true,
     };
     assert!(expand_part(&mut scheduler.connection, lease, part).await.unwrap());

@@ -140,7 +140,7 @@ async fn listings_and_progress_follow_a_run() {
     assert_eq!((progress.tasks, progress.tasks_done, progress.running), (3, 3, None));
     let matching = async |pipeline: Option<&str>, state: Option<RunState>| {
         let filter =
-            RunFilter { pipeline: pipeline.map(str::to_owned), state, with_sub_runs: false, limit: 10 };
+            RunFilter { pipeline: pipeline.map(str::to_owned), state, limit: 10, ..RunFilter::default() };
         list_runs(&mut bench.connect().await, &filter).await.unwrap().len()
     };
     assert_eq!(matching(None, None).await, 1);

@@ -27,8 +27,8 @@ use crate::idempotency;
 /// The program runs in a process group of its own. When the attempt is stopped, times out or loses its worker, the group
 /// is asked to end and, after a grace period, killed; when the program ends by itself, what it left behind in the group
 /// is killed at once. It sees the given environment, the worker's `PATH` and `HOME`, and `TALE_*` variables that say
-/// which attempt it is; nothing else of the worker's environment, where secrets may be. It may run more than once, as
-/// any task may: `TALE_IDEMPOTENCY_KEY` is the same each time.
+/// which attempt it is, and `TRACEPARENT` where attempts are traced; nothing else of the worker's environment, where secrets
+/// may be. It may run more than once, as any task may: `TALE_IDEMPOTENCY_KEY` is the same each time.
 pub struct Shell;
 
 #[derive(Deserialize, JsonSchema)]
@@ -153,6 +153,7 @@ fn command(context: &TaskContext, arguments: &Arguments) -> Result<Command, Task
         .env("TALE_INDEX", context.index.to_string())
         .env("TALE_ATTEMPT", context.attempt_number.to_string())
         .env("TALE_IDEMPOTENCY_KEY", idempotency::key(context))
+        .envs(context.trace_parent().map(|place| ("TRACEPARENT", place)))
         .envs(&arguments.env)
         .stdin(if arguments.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())

@@ -23,6 +23,8 @@ pub(super) struct Exchange<'a> {
     pub arguments: &'a Arguments,
     /// The idempotency key.
     pub key: String,
+    /// The attempt's place in a trace.
+    pub trace_parent: Option<String>,
 }
 
 impl Exchange<'_> {
@@ -81,6 +83,11 @@ impl Exchange<'_> {
         }
         if !method.is_safe() && !arguments.headers.keys().any(|name| self.is_key_header(name)) {
             request = request.header(&arguments.idempotency_header, &self.key);
+        }
+        if let Some(place) = &self.trace_parent
+            && !arguments.headers.keys().any(|name| name.eq_ignore_ascii_case("traceparent"))
+        {
+            request = request.header("traceparent", place);
         }
         // a redirect that made it another method took the body away
         if method == arguments.method {

@@ -23,7 +23,7 @@ use crate::idempotency;
 ///
 /// A request may be sent more than once, as any task may run more than once; so those that change something carry an
 /// `Idempotency-Key` that all attempts of the task share, by which the server recognises a repetition. The worker's
-/// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are heeded.
+/// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are heeded. Where attempts are traced, the request has a `traceparent`.
 pub struct Http;
 
 #[derive(Deserialize, JsonSchema)]
@@ -164,7 +164,9 @@ impl Kind for Http {
 
 async fn exchange(context: &TaskContext, arguments: &Arguments) -> Result<Completion<Outputs>, TaskError> {
     let started = Instant::now();
-    let response = Exchange { arguments, key: idempotency::key(context) }.send().await?;
+    let exchange =
+        Exchange { arguments, key: idempotency::key(context), trace_parent: context.trace_parent() };
+    let response = exchange.send().await?;
     let status = response.status();
     let request = format!("{} {}", arguments.method.name(), place(&arguments.url));
     context.log(format!("{request}: {status} after {} ms", started.elapsed().as_millis()));

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use sqlx::Connection;
 use tale_database::ScratchDatabase;
-use tale_pipeline::{KindCatalog, KindDescription, PipelineSpec, Source, check};
+use tale_pipeline::{KindCatalog, KindDescription, PipelineSpec, ResourceSpec, Source, check};
 use tale_primitives::RunId;
 use tale_queue::{RunState, apply_pipeline, run_state};
 use tale_scheduler::start;
@@ -131,6 +131,8 @@ fn spec() -> Result<PipelineSpec, Failure> {
         arguments: schema.arguments,
         outputs: schema.outputs,
         pool: None,
+        resources: ResourceSpec::default(),
+        cacheable: false,
     });
     let source = Source { name: "bench-latency.yaml".to_owned(), text: PIPELINE.to_owned() };
     check(&source, &KindCatalog::new(kinds), None).map_err(|problems| Failure::problems(&source, problems))
