@@ -90,7 +90,7 @@ pub struct Global {
 pub enum Command {
     /// Trains, validates and settles a small network on this machine, from nothing.
     Demo(commands::demo::Demo),
-    /// Runs everything on this machine: database, scheduler and a worker.
+    /// Runs everything on this machine: database, scheduler, a worker and the HTTP API.
     Up(commands::up::Up),
     /// Runs a scheduler and the HTTP API, and no tasks.
     Serve(commands::serve::Serve),

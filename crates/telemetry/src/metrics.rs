@@ -26,9 +26,14 @@ const BOUNDS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 impl Metrics {
-    /// Adds a counter, whose name ends in `_total`.
+    /// Adds a counter, whose name ends in `_total`. One without labels is 0 from the start: a rise from nothing at all is
+    /// none to Prometheus.
     pub fn counter(&self, name: &str, help: &str, labels: &[&str]) -> Counter {
-        Counter(self.add(name, IntCounterVec::new(Opts::new(name, help), labels)))
+        let counter = Counter(self.add(name, IntCounterVec::new(Opts::new(name, help), labels)));
+        if labels.is_empty() {
+            counter.add(&[], 0);
+        }
+        counter
     }
 
     /// Adds a histogram of durations, whose name ends in `_seconds`.
@@ -103,11 +108,13 @@ mod tests {
         counter.add(&["won"], 2);
         counter.add(&["won"], 1);
         latency.record(&[], Duration::from_millis(3));
+        metrics.counter("tale_losses_total", "Losses.", &[]);
         let text = metrics.render();
         for line in [
             "# HELP tale_tries_total Tries.",
             "# TYPE tale_tries_total counter",
             "tale_tries_total{outcome=\"won\"} 3",
+            "tale_losses_total 0",
             "# TYPE tale_try_seconds histogram",
             "tale_try_seconds_bucket{le=\"0.0025\"} 0",
             "tale_try_seconds_bucket{le=\"0.005\"} 1",

@@ -16,7 +16,7 @@ pub struct WorkerMeters {
 impl WorkerMeters {
     /// Meters among the metrics of this process, which has them once.
     pub fn new(metrics: &Metrics) -> Self {
-        Self {
+        let meters = Self {
             claim: metrics.latency(
                 "tale_worker_claim_seconds",
                 "How long it took to claim a batch of tasks.",
@@ -37,7 +37,11 @@ impl WorkerMeters {
                 "Attempts that were given to other workers, because this one did not beat in time.",
                 &[],
             ),
+        };
+        for outcome in ["succeeded", "failed", "stopped"] {
+            meters.attempts.add(&[outcome], 0);
         }
+        meters
     }
 
     pub(crate) fn claimed(&self, took: Duration) {

@@ -86,6 +86,8 @@ async fn a_run_that_is_started_over_http_runs_and_is_found_in_the_audit_log() {
         let has = |line: &str| metrics.lines().any(|found| found == line);
         if has("tale_queue_runs_ended_total{state=\"succeeded\"} 1") {
             assert!(has("tale_worker_attempts_total{outcome=\"succeeded\"} 1"), "{metrics}");
+            assert!(has("tale_worker_attempts_total{outcome=\"failed\"} 0"), "{metrics}");
+            assert!(has("tale_scheduler_leases_lost_total 0"), "{metrics}");
             assert!(has("tale_worker_slots{pool=\"cpu\"} 2"), "{metrics}");
             assert!(metrics.contains("tale_worker_claim_seconds_count"), "{metrics}");
             break;
