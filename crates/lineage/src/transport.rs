@@ -1,6 +1,9 @@
 //! Ways to those who are told.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -31,7 +34,7 @@ pub struct Console;
 #[async_trait]
 impl Transport for Console {
     async fn tell(&self, event: &Value) -> Result<(), Refusal> {
-        write_line(&mut tokio::io::stderr(), event).await.map_err(|error| Refusal::Later(error.to_string()))
+        writeln!(io::stderr().lock(), "{event}").map_err(|error| Refusal::Later(error.to_string()))
     }
 }
 
@@ -44,14 +47,10 @@ impl Transport for EventFile {
     async fn tell(&self, event: &Value) -> Result<(), Refusal> {
         let written = async {
             let mut file = tokio::fs::File::options().create(true).append(true).open(&self.0).await?;
-            write_line(&mut file, event).await?;
+            file.write_all(format!("{event}\n").as_bytes()).await?;
+            file.flush().await?;
             file.sync_data().await
         };
         written.await.map_err(|error| Refusal::Later(format!("{}: {error}", self.0.display())))
     }
-}
-
-async fn write_line(to: &mut (impl AsyncWriteExt + Unpin), event: &Value) -> io::Result<()> {
-    to.write_all(format!("{event}\n").as_bytes()).await?;
-    to.flush().await
 }

@@ -1,7 +1,9 @@
 //! Works off many tasks while retention archives and drops what has ended, and prints how large the hot tables are.
 //!
 //! `cargo run --release -p tale-queue --example soak -- 1000000` is the soak of the promise that they stay flat; it ends with
-//! code 1 where they do not. It starts a PostgreSQL of its own, or uses the one that `TALE_TEST_DATABASE_URL` names.
+//! code 1 where they do not. A second number is how many tasks a second come in, 5,000 unless given: beyond what the machine
+//! can work off and archive at the same time, a backlog grows whatever is done. It starts a PostgreSQL of its own, or uses the
+//! one that `TALE_TEST_DATABASE_URL` names.
 
 // A program for developers: what fails here ends it with its cause.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
@@ -73,6 +75,8 @@ struct Progress {
 async fn main() -> ExitCode {
     let total: u64 = std::env::args().nth(1).map_or(100_000, |text| text.parse().expect("a number of tasks"));
     let total = total.next_multiple_of(TASKS_PER_RUN);
+    let per_second: f64 =
+        std::env::args().nth(2).map_or(5000.0, |text| text.parse().expect("tasks a second"));
     let database = TestDatabase::create().await;
     let folder = tale_testkit::tempdir();
     let progress = Arc::new(Progress::default());
@@ -96,21 +100,22 @@ async fn main() -> ExitCode {
         "tasks", "tasks/s", "hot MiB", "task MiB", "dead rows", "task rows", "archived"
     );
     let mut sizes = Vec::new();
-    let mut sampled = (0, Instant::now());
+    let began = Instant::now();
+    let mut sampled = (0, began);
     while progress.done.load(Ordering::Relaxed) < total {
         let (started, done) =
             (progress.started.load(Ordering::Relaxed), progress.done.load(Ordering::Relaxed));
-        if started < total && started < done + OPEN_RUNS * TASKS_PER_RUN {
+        let due = began.elapsed().as_secs_f64() * per_second;
+        if started < total && started < done + OPEN_RUNS * TASKS_PER_RUN && started as f64 <= due {
             start(&mut connection, applied.version_id).await;
             progress.started.fetch_add(TASKS_PER_RUN, Ordering::Relaxed);
-            continue;
         }
         if done - sampled.0 >= total / SAMPLES {
             let rate = (done - sampled.0) as f64 / sampled.1.elapsed().as_secs_f64();
             sizes.push(sample(&mut connection, done, rate).await);
             sampled = (done, Instant::now());
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     progress.is_over.store(true, Ordering::Relaxed);
     beside.join_all().await;
