@@ -90,9 +90,13 @@ mod tests {
         assert!(http("POST").unwrap().contains("POST"));
         assert!(http("DELETE").is_some());
 
-        let parquet = |source| sql::SqlParquet::uncacheable(&json!({ "query": "", "tables": { "t": source } }));
+        let parquet =
+            |source| sql::SqlParquet::uncacheable(&json!({ "query": "", "tables": { "t": source } }));
         assert!(parquet(json!({ "artifact": "rows" })).unwrap().contains("table t"));
-        assert_eq!(parquet(json!({ "artifact": "rows", "run": "0190a0a0-0000-7000-8000-000000000001" })), None);
+        assert_eq!(
+            parquet(json!({ "artifact": "rows", "run": "0190a0a0-0000-7000-8000-000000000001" })),
+            None
+        );
         assert_eq!(parquet(json!({ "path": "sales/" })), None);
     }
 }
