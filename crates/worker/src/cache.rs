@@ -52,7 +52,7 @@ pub(crate) struct Keeping {
     /// Why nothing was taken.
     reason: String,
     /// The result as far as it is known; nothing where it must not be kept.
-    result: Option<NewCachedResult>,
+    result: Option<Box<NewCachedResult>>,
 }
 
 impl Cache {
@@ -93,7 +93,7 @@ impl Cache {
             Err(reason) => Asked::Miss(Keeping {
                 task,
                 reason,
-                result: Some(NewCachedResult {
+                result: Some(Box::new(NewCachedResult {
                     pipeline: claimed.pipeline.clone(),
                     step: claimed.step_name.clone(),
                     key: lookup.key,
@@ -104,7 +104,7 @@ impl Cache {
                     artifacts: Value::Null,
                     run: claimed.run,
                     task,
-                }),
+                })),
             }),
         }
     }
@@ -196,7 +196,7 @@ impl Keeping {
         let result = self.result.take().zip(artifacts).map(|(result, artifacts)| NewCachedResult {
             outputs: completion.outputs.clone(),
             artifacts,
-            ..result
+            ..*result
         });
         if let Some(why_not) = why_not {
             return noting(completion, self.task, format!("{}; not kept: {why_not}", self.reason), None);

@@ -60,7 +60,7 @@ fn what_a_worker_cannot_have_is_refused() {
         ("--memory", "4", "16GiB"),
         ("--label", "A 100", "a letter or digit"),
         ("--pool", "cpu+3", "a lower-case letter"),
-        ("--gpu", "-1", "--gpu"),
+        ("--gpu", "2000", "--gpu"),
     ] {
         place.tale(&["worker", option, value]).failed(2, &[words]);
     }

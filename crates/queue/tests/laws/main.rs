@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod bench;
+mod cache;
 mod claims;
 mod control;
 mod countdown;

@@ -128,6 +128,22 @@ async fn other_arguments_are_computed_and_the_refusal_names_what_differs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_of_a_fan_out_is_compared_with_the_same_item_of_the_last_run() {
+    let plant = Plant::set_up().await;
+    let worker = counting(&plant);
+    let items = |words: [&str; 2]| {
+        let item = |(milliseconds, word)| json!({ "word": word, "milliseconds": milliseconds });
+        (0..).zip(words).map(item).collect::<Vec<Value>>()
+    };
+    plant.ended(cached(items(["a", "b"]))).await;
+    let second = plant.ended(cached(items(["x", "y"]))).await;
+    for decision in plant.decisions(second.id).await {
+        assert_eq!(decision.reason, "differs from the last result of this step in with.word");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_that_has_expired_is_computed_again_and_stands_in_from_then_on() {
     let plant = Plant::set_up().await;
     let worker = counting(&plant);

@@ -70,7 +70,8 @@ async fn a_worker_with_a_gpu_holds_nothing_in_advance_whatever_its_pool_is_calle
     let plant = Plant::set_up().await;
     let settings = WorkerSettings { slots: 3, has: has(4_000, 1), ..settings() };
     let worker = plant.work_with(settings, KindRegistry::default().with::<Crowds>());
-    let run = plant.start_step(crowding(400, 0, Resources::default())).await;
+    // fewer than are counted by tallies, which a scheduler would fold
+    let run = plant.start_step(crowding(200, 0, Resources::default())).await;
     let mut most = 0;
     plant
         .until("the run ends", async || {
@@ -89,7 +90,7 @@ async fn tasks_that_ask_for_nothing_and_tasks_that_ask_share_a_worker() {
     let plant = Plant::set_up().await;
     let settings = WorkerSettings { slots: 4, has: has(1_000, 0), ..settings() };
     let worker = plant.work_with(settings, KindRegistry::default().with::<Crowds>());
-    let free = plant.start_step(crowding(300, 1, Resources::default())).await;
+    let free = plant.start_step(crowding(200, 1, Resources::default())).await;
     let asking = plant.start_step(crowding(10, 5, cpus(600))).await;
     for run in [free, asking] {
         assert_eq!(plant.end_of(run).await.state, RunState::Succeeded);
