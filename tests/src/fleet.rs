@@ -89,6 +89,11 @@ impl<'a> Fleet<'a> {
         member.signal(Signal::STOP)
     }
 
+    /// Thaws every process.
+    pub fn calm(&mut self) {
+        self.members.iter_mut().for_each(Member::thaw);
+    }
+
     /// Thaws and interrupts every process and waits for its end; returns those that did not end with success.
     pub fn stop(&mut self) -> Vec<String> {
         for member in &mut self.members {
