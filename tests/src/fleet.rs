@@ -40,16 +40,6 @@ impl<'a> Fleet<'a> {
         self.members.push(Member { name, command, child: None, ended_at: None, frozen_until: None });
     }
 
-    /// How many processes it has.
-    pub fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
     /// Starts what does not run and thaws what has been frozen for long enough.
     ///
     /// # Panics
