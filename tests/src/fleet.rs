@@ -40,16 +40,6 @@ impl<'a> Fleet<'a> {
         self.members.push(Member { name, command, child: None, ended_at: None, frozen_until: None });
     }
 
-    /// How many processes it has.
-    pub fn len(&self) -> usize {
-        self.members.len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
     /// Starts what does not run and thaws what has been frozen for long enough.
     ///
     /// # Panics
@@ -87,6 +77,11 @@ impl<'a> Fleet<'a> {
         let member = &mut self.members[member];
         member.frozen_until = Some(Instant::now() + time);
         member.signal(Signal::STOP)
+    }
+
+    /// Thaws every process.
+    pub fn calm(&mut self) {
+        self.members.iter_mut().for_each(Member::thaw);
     }
 
     /// Thaws and interrupts every process and waits for its end; returns those that did not end with success.

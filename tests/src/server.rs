@@ -134,6 +134,11 @@ impl Server {
         self.thaw(false);
     }
 
+    /// Thaws everything.
+    pub fn calm(&mut self) {
+        self.thaw(true);
+    }
+
     fn thaw(&mut self, all: bool) {
         self.frozen.retain(|(process, until)| {
             let is_over = all || *until <= Instant::now();

@@ -20,6 +20,8 @@ const INITIALISE_AT_MOST: Duration = Duration::from_secs(120);
 /// Recovery after a crash reads at most `max_wal_size` of log.
 const START_AT_MOST: Duration = Duration::from_secs(120);
 const STOP_AT_MOST: Duration = Duration::from_secs(30);
+/// How long the children of a killed server may hold on to its memory: they notice at once, unless they wait for a disk.
+const FORMER_SERVER_AT_MOST: Duration = Duration::from_secs(30);
 /// A server's log that has grown beyond this is begun anew at the next start, the old one kept as `server.log.1`.
 const LOG_BYTES_MAX: u64 = 8 << 20;
 
@@ -64,7 +66,7 @@ pub(crate) async fn start(
     binaries: &PostgresBinaries,
     options: &ClusterOptions,
 ) -> Result<Supervised, DatabaseError> {
-    let mut tries_left = 5;
+    let until = Instant::now() + FORMER_SERVER_AT_MOST;
     loop {
         place.prepare_socket_directory()?;
         let log_begins = open_log(place)?.metadata().map_err(file_error("read", place.log()))?.len();
@@ -77,8 +79,7 @@ pub(crate) async fn start(
         let log = log_tail_from(place, log_begins);
         // After a killed server its children need a moment to notice; until then their memory is in the way.
         let in_the_way = log.contains("pre-existing shared memory block") || log.contains("lock file");
-        tries_left -= 1;
-        if !in_the_way || tries_left == 0 {
+        if !in_the_way || Instant::now() >= until {
             return Err(DatabaseError::Start { path: place.home.clone(), log });
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -78,47 +78,50 @@ begin
         v_entered := queue.enter(v_free);
     end if;
 
-    with limited as (
-        select t.id, t.limit_key, r.priority, s.capacity, s.rate_count, s.rate_ms
-        from queue.task t
-        join queue.step s on s.run_id = t.run_id and s.index = t.step
-        join queue.run r on r.id = t.run_id
-        where t.id = any (p_tasks) and t.limit_key is not null
-    ), gates as (
-        insert into queue.gate as g (key, capacity, rate_count, rate_ms, tokens)
-        select distinct on (l.limit_key) l.limit_key, l.capacity, l.rate_count, l.rate_ms, coalesce(l.rate_count, 0)
-        from limited l order by l.limit_key, l.id desc
-        on conflict (key) do update
-        set capacity = excluded.capacity, rate_count = excluded.rate_count, rate_ms = excluded.rate_ms
-        where (g.capacity, g.rate_count, g.rate_ms)
-            is distinct from (excluded.capacity, excluded.rate_count, excluded.rate_ms)
-    )
-    insert into queue.waiting (key, priority, task_id)
-    select l.limit_key, l.priority, l.id from limited l order by l.id;
+    insert into queue.gate as g (key, capacity, rate_count, rate_ms, tokens)
+    select distinct on (t.limit_key) t.limit_key, s.capacity, s.rate_count, s.rate_ms, coalesce(s.rate_count, 0)
+    from queue.task t join queue.step s on s.run_id = t.run_id and s.index = t.step
+    where t.id = any (p_tasks) and t.limit_key is not null
+    order by t.limit_key, t.id desc
+    on conflict (key) do update
+    set capacity = excluded.capacity, rate_count = excluded.rate_count, rate_ms = excluded.rate_ms
+    where (g.capacity, g.rate_count, g.rate_ms)
+        is distinct from (excluded.capacity, excluded.rate_count, excluded.rate_ms);
 
     select array_agg(distinct t.limit_key) into v_keys from queue.task t
     where t.id = any (p_tasks) and t.limit_key is not null;
     if v_keys is not null then
-        v_entered := v_entered + queue.open_gates(v_keys);
+        v_entered := v_entered + queue.pass_gates(v_keys, p_tasks);
     end if;
     return v_entered;
 end $$;
 comment on function queue.admit is
     'Makes tasks ready as far as their limits allow; the others wait at their gate. Returns how many became ready.';
 
-create or replace function queue.open_gates(p_keys text[]) returns integer language plpgsql volatile
+create or replace function queue.pass_gates(p_keys text[], p_tasks bigint[]) returns integer language plpgsql volatile
 set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
-    v_gate queue.gate;
-    v_room bigint;
+    v_gate record;
+    v_room integer;
     v_tokens double precision;
+    v_come bigint[];
     v_tasks bigint[];
     v_entered integer := 0;
 begin
     -- one key after another and in order, so that two openings never cross
-    for v_gate in select g.* from queue.gate g where g.key = any (p_keys) order by g.key for no key update loop
-        v_room := 2147483647;
+    for v_gate in
+        select g.*, c.tasks
+        from queue.gate g
+        left join (
+            select t.limit_key, array_agg(t.id order by r.priority, t.id) as tasks
+            from queue.task t join queue.run r on r.id = t.run_id
+            where t.id = any (p_tasks) and t.limit_key is not null
+            group by t.limit_key
+        ) c on c.limit_key = g.key
+        where g.key = any (p_keys) order by g.key for no key update of g
+    loop
+        v_room := 1000000000;
         if v_gate.capacity is not null then
             select v_gate.capacity - count(*) into v_room from queue.admitted a where a.key = v_gate.key;
         end if;
@@ -127,14 +130,26 @@ begin
                 * extract(epoch from clock_timestamp() - v_gate.refilled_at) * 1000 / v_gate.rate_ms);
             v_room := least(v_room, floor(v_tokens));
         end if;
-        continue when v_room <= 0;
-        with opened as (
-            delete from queue.waiting w where w.ctid = any (array(
-                select c.ctid from queue.waiting c where c.key = v_gate.key
-                order by c.priority, c.seq limit v_room for update skip locked))
-            returning w.task_id
-        )
-        select array_agg(o.task_id order by o.task_id) into v_tasks from opened o;
+        v_room := greatest(v_room, 0);
+        v_come := v_gate.tasks;
+        v_tasks := null;
+        -- whoever comes when nobody waits goes straight through, as far as there is room; the others queue up
+        if v_come is not null and not exists (select 1 from queue.waiting w where w.key = v_gate.key) then
+            v_tasks := nullif(v_come[1:v_room], '{}');
+            v_come := v_come[v_room + 1:];
+        end if;
+        insert into queue.waiting (key, priority, task_id)
+        select v_gate.key, r.priority, t.id from queue.task t join queue.run r on r.id = t.run_id
+        where t.id = any (v_come) order by t.id;
+        if v_tasks is null and v_room > 0 then
+            with opened as (
+                delete from queue.waiting w where w.ctid = any (array(
+                    select c.ctid from queue.waiting c where c.key = v_gate.key
+                    order by c.priority, c.seq limit v_room for update skip locked))
+                returning w.task_id
+            )
+            select array_agg(o.task_id order by o.task_id) into v_tasks from opened o;
+        end if;
         continue when v_tasks is null;
         if v_gate.capacity is not null then
             insert into queue.admitted (task_id, key) select u.task_id, v_gate.key from unnest(v_tasks) u (task_id);
@@ -147,6 +162,12 @@ begin
     end loop;
     return v_entered;
 end $$;
+comment on function queue.pass_gates is
+    'Lets tasks in that come to these gates or wait there, as far as there is room; returns how many became ready.';
+
+create or replace function queue.open_gates(p_keys text[]) returns integer language sql volatile as $$
+    select queue.pass_gates(p_keys, '{}')
+$$;
 comment on function queue.open_gates is 'Lets tasks in that wait at these gates, as far as there is room; returns how many became ready.';
 
 create or replace function queue.leave(p_tasks bigint[]) returns integer language plpgsql volatile

@@ -41,10 +41,17 @@ pub fn prepare(server: &Server) {
     );
 }
 
-/// Runs statements that give nothing back.
+/// Runs statements that give nothing back, again where the server has just crashed.
 pub fn run(server: &Server, statements: &'static str) {
-    let mut connection = server.connect().unwrap();
-    server.block_on(sqlx::raw_sql(statements).execute(&mut connection)).unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut connection = server.connect().unwrap();
+        match server.block_on(sqlx::raw_sql(statements).execute(&mut connection)) {
+            Ok(_) => return,
+            Err(_) if Instant::now() < until => thread::sleep(Duration::from_millis(100)),
+            Err(error) => panic!("{error}: {statements}"),
+        }
+    }
 }
 
 /// Adds a scheduler and, after it, `workers` workers of four slots.
@@ -69,6 +76,9 @@ pub fn man<'a>(fleet: &mut Fleet<'a>, home: &'a Home, schedulers: usize, workers
 ///
 /// A task that has lost three workers fails, as it should; it is told to try again.
 pub fn calm_down(server: &mut Server, fleet: &mut Fleet<'_>, home: &Home) -> u32 {
+    // whoever is frozen may hold a lock that the next statement needs
+    fleet.calm();
+    server.calm();
     run(server, "update schedule.schedule set paused_at = clock_timestamp()");
     let mut retried = 0;
     let until = Instant::now() + CALM_AT_MOST;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use tale_queue::{
-    Again, Limit, NewStep, NewTask, Question, RunState, await_approval, complete, decide, fail, fold_tallies,
-    open_questions, park_paused, pause_run, promote_due, reap, release, request_cancellation, resume_run,
-    retry_run, set_pipeline_limit, set_pool_limit, sweep_cancelled,
+    Again, JoinRule, Limit, NewStep, NewTask, Question, RunState, await_approval, complete, decide, fail,
+    fold_tallies, open_questions, park_paused, pause_run, promote_due, reap, release, request_cancellation,
+    resume_run, retry_run, set_pipeline_limit, set_pool_limit, sweep_cancelled,
 };
 
 use crate::bench::{Bench, LEASE, failure, final_failure, step, sub_run, success};
@@ -159,4 +159,57 @@ async fn a_failure_that_is_told_twice_at_once_is_one_failure() {
     bench.make_due().await;
     assert_eq!(promote_due(&mut worker.connection, 10).await.unwrap(), 1);
     assert_eq!(worker.claim(10).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_sub_run_that_a_finally_step_waits_for_goes_on_in_a_run_that_was_stopped() {
+    let bench = Bench::set_up().await;
+    let (mut worker, mut scheduler) = (bench.worker().await, bench.scheduler().await);
+    let tidy = NewStep { is_finally: true, join: JoinRule::AllDone, ..sub_run("tidy", 1, &[]) };
+    let run = bench.start(&mut worker.connection, vec![step("a", 0, &[1], 1), tidy]).await;
+    assert!(request_cancellation(&mut worker.connection, run).await.unwrap());
+    assert!(sweep_cancelled(&mut worker.connection).await.unwrap());
+    let waiting = scheduler.claim_one().await;
+    let child =
+        bench.start_below(&mut scheduler.connection, waiting.lease, vec![step("inner", 0, &[], 2)]).await;
+    // the wish to stop is looked at again for a while, so that nothing slips through
+    sweep_cancelled(&mut worker.connection).await.unwrap();
+    assert_eq!(bench.state(child).await, RunState::Running);
+    assert_eq!(worker.work_off().await.len(), 2);
+    assert_eq!(
+        (bench.state(child).await, bench.state(run).await),
+        (RunState::Succeeded, RunState::Cancelled)
+    );
+    assert_eq!(bench.steps(run).await, ["cancelled", "succeeded"]);
+}
+
+#[tokio::test]
+async fn a_step_that_any_success_opens_opens_again_by_the_one_that_does_not_run_again() {
+    let bench = Bench::set_up().await;
+    let mut worker = bench.worker().await;
+    let join = NewStep { join: JoinRule::AnySuccess, ..step("join", 2, &[], 1) };
+    let run = bench
+        .start(&mut worker.connection, vec![step("good", 0, &[2], 1), step("bad", 0, &[2], 1), join])
+        .await;
+    let mut work = async || {
+        loop {
+            let claimed = worker.claim(10).await;
+            if claimed.is_empty() {
+                return;
+            }
+            for task in claimed {
+                if task.step == 1 {
+                    fail(&mut worker.connection, &[final_failure(task.lease)]).await.unwrap();
+                } else {
+                    complete(&mut worker.connection, &[success(task.lease)]).await.unwrap();
+                }
+            }
+        }
+    };
+    work().await;
+    assert_eq!(bench.steps(run).await, ["succeeded", "failed", "succeeded"]);
+    retry_run(&mut bench.connect().await, run, &Again::default()).await.unwrap();
+    work().await;
+    assert_eq!(bench.steps(run).await, ["succeeded", "failed", "succeeded"]);
+    assert_eq!(bench.state(run).await, RunState::Failed);
 }

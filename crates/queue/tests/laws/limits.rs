@@ -222,13 +222,14 @@ async fn cost_of(step: NewStep) -> (u32, i64) {
 }
 
 #[tokio::test]
-async fn pain_9_a_limit_costs_no_transaction_and_half_as_many_rows_again() {
+async fn pain_9_a_limit_that_holds_nobody_up_costs_no_transaction_and_two_rows() {
     let (transactions, rows) = cost_of(step("free", 0, &[], 400)).await;
     for keys in [1, 8] {
-        let (limited_transactions, limited_rows) = cost_of(limited(400, keys, at_a_time(50))).await;
+        let (limited_transactions, limited_rows) = cost_of(limited(400, keys, at_a_time(400))).await;
         assert_eq!(limited_transactions, transactions, "{keys} keys");
         let ratio = limited_rows as f64 / rows as f64;
         println!("{keys} keys: {limited_rows} rows instead of {rows}, {ratio:.2} times");
-        assert!(ratio <= 1.5, "{limited_rows} rows instead of {rows}");
+        // the place that each task holds comes and goes
+        assert!(ratio <= 1.3, "{limited_rows} rows instead of {rows}");
     }
 }

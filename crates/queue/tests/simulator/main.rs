@@ -33,7 +33,7 @@ use crate::{
 /// How many seeds run at a time: as many as the machines that we test on have cores.
 const LANES: u64 = 2;
 /// How much happens to a world before it is left in peace.
-const STEPS: usize = 80;
+const STEPS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_fault_loses_repeats_or_misplaces_a_task() {

@@ -44,12 +44,12 @@ pub const MUTATIONS: [Mutation; 17] = [
     ),
     mutation(
         "a gate lets one too many in",
-        "open_gates",
+        "pass_gates",
         &[("v_gate.capacity - count(*)", "v_gate.capacity + 1 - count(*)")],
     ),
     mutation(
         "a gate spends no tokens",
-        "open_gates",
+        "pass_gates",
         &[("tokens = v_tokens - cardinality(v_tasks)", "tokens = v_tokens")],
     ),
     mutation(

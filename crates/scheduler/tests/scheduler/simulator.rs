@@ -1,6 +1,6 @@
 //! Several schedulers that come and die at any moment, over schedules whose time is moved back under them.
 //!
-//! `TALE_SEED=n` replays one seed, `TALE_SIMULATOR_SEEDS=n` runs the first n hundredth part of so many.
+//! `TALE_SEED=n` replays one seed, `TALE_SIMULATOR_SEEDS=n` runs the first n/100: each takes seconds.
 
 use std::{collections::BTreeMap, time::Duration};
 
