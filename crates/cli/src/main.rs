@@ -9,6 +9,7 @@ mod installation;
 mod interrupt;
 mod operator;
 mod output;
+mod params;
 mod pipelines;
 mod progress;
 mod report;
