@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod cost;
+mod deadline;
 mod draft;
 mod error;
 mod expression;
@@ -19,6 +20,7 @@ mod problem;
 mod program;
 mod quantity;
 mod reader;
+mod retry;
 mod schedule;
 mod schema;
 mod secrets;
@@ -30,15 +32,17 @@ mod trigger;
 mod yaml;
 
 pub use check::{check, parse};
+pub use deadline::{DeadlinePolicy, DeadlineSpec, HookSpec};
 pub use error::PipelineError;
 pub use fan_out::{FanOut, ItemSource, OutputsPath, Variables};
 pub use kinds::{KindCatalog, KindDescription};
-pub use params::{ParamProblem, parse_param_text, resolve_params};
+pub use params::{PARAMS_BYTES_MAX, ParamProblem, parse_param_text, parse_params, resolve_params};
 pub use plan::{
     Expansion, PlannedStep, PlannedTask, PlannedTasks, RunContext, RunPlan, SequenceState, StepOutputs,
     expand, plan, references,
 };
 pub use problem::{Problem, Source};
+pub use quantity::milliseconds;
 pub use schedule::{FireDate, Missed, ScheduleSpec};
 pub use schema::schema;
 pub use spec::{
@@ -46,3 +50,4 @@ pub use spec::{
     PipelineSpec, RateSpec, RetryPolicy, SCHEDULER_POOL, STEPS_MAX, StepSpec,
 };
 pub use trigger::{EndState, TriggerEvent, TriggerSpec};
+pub use yaml::SOURCE_BYTES_MAX;

@@ -5,7 +5,7 @@ const MILLISECONDS_MAX: u64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// The milliseconds of a duration such as `500ms`, `10m` or `1h30m`: whole numbers, each unit at most once,
 /// from the largest to the smallest. Nothing where the text is something else, or is more than a year.
-pub(crate) fn milliseconds(text: &str) -> Option<u64> {
+pub fn milliseconds(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 5] =
         [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let mut rest = text;

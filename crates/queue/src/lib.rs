@@ -2,6 +2,7 @@
 
 mod claims;
 mod control;
+mod deadlines;
 mod error;
 mod expansions;
 mod logs;
@@ -20,6 +21,10 @@ pub use control::{
     request_cancellation, resume_run, retry_run, set_pipeline_limit, set_pipeline_paused, set_pool_limit,
     set_pool_paused, sweep_cancelled,
 };
+pub use deadlines::{
+    AlertReport, MissedDeadline, NewDeadline, drop_deadline, find_deadline, is_deadline_due, late_runs,
+    list_alerts, move_deadline, pass_deadlines, record_hook, set_deadline, stop_overdue,
+};
 pub use error::QueueError;
 pub use expansions::{
     RunContext, SequenceState, await_child, expand_step, fail_expansion, publish_outputs, run_context,
@@ -36,7 +41,8 @@ pub use reports::{
     TaskReport, child_runs, list_runs, read_backlog, run_progress, run_report, run_state, run_states,
 };
 pub use runs::{
-    JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,
+    JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Patience, Priority, Rate, Retry, RunState, Started,
+    start_run,
 };
 pub use wake::{Wake, Wakeups, notify_ready};
 pub use workers::{

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::PgPool;
 use tale_queue::{
     QueueError, Wake, answer_knocks, expire_approvals, fold_tallies, park_paused, promote_due, reap,
-    reconcile_gates, sweep_cancelled,
+    reconcile_gates, stop_overdue, sweep_cancelled,
 };
 use tokio::time;
 
@@ -78,6 +78,7 @@ impl Maintenance {
             park_paused(&mut connection).await?;
         }
         if due.reaping {
+            freed |= stop_overdue(&mut connection).await? > 0;
             for reaped in reap(&mut connection, self.lease, self.crashes_max).await? {
                 freed = true;
                 if reaped.is_dead {

@@ -9,7 +9,7 @@ use tale_storage::Store;
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
-use crate::{TaskError, logs::LogSender, redaction::Redaction};
+use crate::{ErrorClass, TaskError, logs::LogSender, redaction::Redaction};
 
 /// The surroundings of one attempt.
 #[derive(Debug, Clone)]
@@ -82,7 +82,8 @@ impl TaskContext {
         match task::spawn_blocking(move || computation(&cancellation)).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => {
-                Err(TaskError::Retry { message: panic_message(error), after: None })
+                let error = TaskError::Retry { message: panic_message(error), after: None };
+                Err(error.of_class(ErrorClass::PANIC))
             }
             Err(_) => Err(TaskError::Stopped),
         }

@@ -17,6 +17,6 @@ mod worker;
 
 pub use context::{Cancellation, TaskContext};
 pub use kind::{Kind, KindRegistry, KindSchema};
-pub use outcome::{Completion, Effect, TaskError};
+pub use outcome::{Completion, Effect, ErrorClass, TaskError};
 pub use secrets::SecretSources;
 pub use worker::{Worker, WorkerError, WorkerSettings};

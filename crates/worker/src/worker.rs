@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    Cancellation, Completion, KindRegistry, TaskContext, TaskError,
+    Cancellation, Completion, ErrorClass, KindRegistry, TaskContext, TaskError,
     acknowledge::Acknowledger,
     backlog::Backlog,
     heartbeat::Heart,
@@ -351,7 +351,8 @@ impl RunAttempt {
                 // a computation on a thread of its own learns of it this way
                 assignment.stop.cancel();
                 let seconds = claimed.timeout.unwrap_or_default().as_secs_f64();
-                Err(TaskError::Retry { message: format!("the attempt took longer than its time-out of {seconds} s"), after: None })
+                let message = format!("the attempt took longer than its time-out of {seconds} s");
+                Err(TaskError::Retry { message, after: None }.of_class(ErrorClass::TIMEOUT))
             }
         }
     }

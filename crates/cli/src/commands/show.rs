@@ -5,12 +5,16 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use comfy_table::Table;
+use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::RunId;
-use tale_queue::{QueueError, RunReport, RunState, TaskReport, run_report};
+use tale_queue::{
+    AlertReport, QueueError, RunReport, RunState, TaskReport, find_deadline, list_alerts, run_report,
+};
 
 use crate::{
     arguments::Global,
+    commands::alerts::consequence,
     failure::{Failure, UNUSABLE},
     installation::Installation,
     output,
@@ -30,18 +34,19 @@ impl Show {
     /// Prints the run.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let installation = Installation::look(global, "tale show").await?;
-        let report = find(&mut *installation.connection().await?, self.run).await;
+        let found = find(&mut *installation.connection().await?, self.run).await;
         installation.close().await?;
-        let report = report?;
+        let shown = found?;
+        let report = &shown.report;
         match global.output {
-            output::Format::Json => output::json(&report)?,
+            output::Format::Json => output::json(&shown)?,
             output::Format::Table => {
-                output::line(&heading(&report))?;
-                output::line(&steps(&report).to_string())?;
+                output::line(&heading(&shown))?;
+                output::line(&steps(report).to_string())?;
                 let tasks: Vec<&TaskReport> =
                     report.tasks.iter().filter(|task| self.tasks || is_noteworthy(task)).collect();
                 if !tasks.is_empty() {
-                    output::line(&task_table(&report, &tasks).to_string())?;
+                    output::line(&task_table(report, &tasks).to_string())?;
                 }
                 if let Some(outputs) = &report.outputs {
                     output::line("outputs:")?;
@@ -53,14 +58,28 @@ impl Show {
     }
 }
 
-async fn find(connection: &mut PgConnection, run: RunId) -> Result<RunReport, Failure> {
-    run_report(connection, run).await.map_err(|error| match error {
-        QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
-        error => error.into(),
-    })
+/// A run, and how it stands with its deadline.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    report: RunReport,
+    /// By when it is to have ended; nothing once that is past.
+    deadline: Option<DateTime<Utc>>,
+    alerts: Vec<AlertReport>,
 }
 
-fn heading(report: &RunReport) -> String {
+async fn find(connection: &mut PgConnection, run: RunId) -> Result<Shown, Failure> {
+    let report = run_report(connection, run).await.map_err(|error| match error {
+        QueueError::UnknownRun(_) => Failure::of(&error).code(UNUSABLE).help("`tale runs` lists them"),
+        error => error.into(),
+    })?;
+    let deadline = find_deadline(connection, run).await?;
+    let alerts = list_alerts(connection, Some(run), None, 10).await?;
+    Ok(Shown { report, deadline, alerts })
+}
+
+fn heading(shown: &Shown) -> String {
+    let Shown { report, deadline, alerts } = shown;
     let mut heading = format!(
         "run {} of {} ({}): {}, {}",
         report.id,
@@ -77,6 +96,16 @@ fn heading(report: &RunReport) -> String {
         report.created_at.format("%Y-%m-%d %H:%M:%S UTC"),
         report.trigger
     ));
+    if let Some(deadline) = deadline {
+        heading.push_str(&format!("\nto end by {}", deadline.format("%Y-%m-%d %H:%M:%S UTC")));
+    }
+    for alert in alerts {
+        heading.push_str(&format!("\nwas to end by {}", alert.due_at.format("%Y-%m-%d %H:%M:%S UTC")));
+        let then = consequence(alert);
+        if !then.is_empty() {
+            heading.push_str(&format!("; {then}"));
+        }
+    }
     heading
 }
 

@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 41] = [
+const COMMANDS: [&str; 42] = [
     "demo",
     "up",
     "worker",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 41] = [
     "schedule pause",
     "schedule resume",
     "triggers",
+    "alerts",
     "backfill",
     "show",
     "logs",

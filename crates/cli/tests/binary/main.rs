@@ -9,6 +9,7 @@ mod doctor;
 mod help;
 mod installation;
 mod kinds;
+mod patience;
 mod pipelines;
 mod schedules;
 mod tale;

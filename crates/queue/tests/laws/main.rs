@@ -13,6 +13,7 @@ mod limits;
 mod outcomes;
 mod pains;
 mod parts;
+mod patience;
 mod retries;
 mod runs;
 mod sub_runs;

@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use tale_queue::{JoinRule, Limit, NewStep, NewTask, Retry, SCHEDULER_POOL};
+use tale_queue::{JoinRule, Limit, NewStep, NewTask, Patience, Retry, SCHEDULER_POOL};
 
 /// A run to come.
 #[derive(Debug, Clone)]
@@ -110,6 +110,7 @@ impl StepPlan {
             pool: pool.to_owned(),
             retry: Retry { attempts_max: self.attempts_max, backoff_base_ms: 60_000, backoff_cap_ms: 90_000 },
             timeout_ms: None,
+            patience: Patience::default(),
             tolerate_ppm: self.tolerate_ppm,
             join: JoinRule::AllSuccess,
             is_finally: false,
