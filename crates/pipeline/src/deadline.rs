@@ -7,7 +7,6 @@ use tale_primitives::Name;
 use crate::{
     PipelineError,
     reader::{Reader, find},
-    secrets,
     trigger::event_params,
     yaml::{Entry, Node, Yaml, to_json_map},
 };
@@ -97,7 +96,6 @@ impl Reader<'_, '_> {
         let pipeline = find(entries, "run");
         let run = pipeline.and_then(|node| self.name(node, "a pipeline's name"));
         let params = find(entries, "params").and_then(|node| self.map(node, "params")).unwrap_or_default();
-        params.iter().for_each(|entry| secrets::refuse_in_param(&entry.value, self.problems));
         if let (None, Some(entry)) = (pipeline, entries.iter().find(|entry| entry.key == "params")) {
             let message = "`params` has no meaning without `run`";
             let help = "name the pipeline that is run where the deadline is missed".to_owned();
