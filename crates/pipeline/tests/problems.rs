@@ -88,7 +88,10 @@ fn the_work_of_a_check_grows_with_the_file_and_not_with_its_square() {
     let one = |with: String| format!("  a:\n    uses: shell\n    with: {with}\n");
     for (shape, text) in [
         ("expressions in one text", one(format!("{{ argv: [\"{}\"] }}", many("${run.id} ")))),
-        ("escaped expressions in one text", one(format!("{{ argv: [\"{}\"] }}", "${run.id + '\\t'} ".repeat(5_000)))),
+        (
+            "escaped expressions in one text",
+            one(format!("{{ argv: [\"{}\"] }}", "${run.id + '\\t'} ".repeat(5_000))),
+        ),
         ("arguments between expressions", one(format!("{{ argv: [{}] }}", many("\"${run.id}\", 1, ")))),
         ("expressions where none may be", one(format!("{{ argv: {{ a: [{}] }} }}", many("\"${run.id}\", ")))),
         ("unknown needs", format!("  a: {{ uses: shell, needs: [{}] }}\n", many("b, "))),
