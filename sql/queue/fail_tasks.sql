@@ -1,1 +1,1 @@
-select queue.fail($1, $2, $3, $4, $5) as "recorded!"
+select queue.fail_attempts($1, $2, $3, $4, $5, $6) as "recorded!"

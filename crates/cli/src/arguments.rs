@@ -134,6 +134,8 @@ pub enum Command {
     Cache(commands::cache::Cache),
     /// Shows what changed between two versions of a pipeline.
     Diff(commands::diff::Diff),
+    /// Lists runs that went on past their deadlines.
+    Alerts(commands::alerts::Alerts),
     /// Lists what operators did.
     Audit(commands::audit::Audit),
     /// Lists the live workers.

@@ -1,6 +1,6 @@
 //! Errors as people and scripts see them: a message, its causes, a hint, an exit code.
 
-use std::{error::Error, io::IsTerminal, process::ExitCode};
+use std::{error::Error, io::IsTerminal, process::ExitCode, sync::Arc};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use tale_database::DatabaseError;
@@ -51,7 +51,8 @@ impl Failure {
         let mut failure =
             Self::new(format!("{}: {count} problem{}", source.name, if count == 1 { "" } else { "s" }));
         failure.code = UNUSABLE;
-        failure.problems = problems.into_iter().map(|problem| place(source, problem)).collect();
+        let text = Arc::new(source.text.clone());
+        failure.problems = problems.into_iter().map(|problem| place(&source.name, &text, problem)).collect();
         failure
     }
 
@@ -85,14 +86,14 @@ impl Failure {
     }
 }
 
-/// A problem with its place in the source.
-fn place(source: &Source, problem: Problem) -> Report {
+/// A problem with its place in the source of this name and text.
+fn place(name: &str, text: &Arc<String>, problem: Problem) -> Report {
     let label = LabeledSpan::at(problem.span.clone(), problem.code);
     let mut diagnostic = MietteDiagnostic::new(problem.to_string()).with_label(label);
     if let Some(help) = problem.help {
         diagnostic = diagnostic.with_help(help);
     }
-    Report::new(diagnostic).with_source_code(NamedSource::new(&source.name, source.text.clone()))
+    Report::new(diagnostic).with_source_code(NamedSource::new(name, Arc::clone(text)))
 }
 
 fn render(diagnostic: &dyn miette::Diagnostic) -> String {

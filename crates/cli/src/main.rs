@@ -11,6 +11,7 @@ mod interrupt;
 mod listen;
 mod operator;
 mod output;
+mod params;
 mod pipelines;
 mod progress;
 mod report;

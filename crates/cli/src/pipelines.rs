@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 use sqlx::Connection;
-use tale_pipeline::{PipelineSpec, Source, check as check_source, parse};
+use tale_pipeline::{PipelineSpec, SOURCE_BYTES_MAX, Source, check as check_source, parse};
 use tale_primitives::Digest;
 use tale_queue::{apply_pipeline, set_pipeline_limit};
 use tale_scheduler::{apply_schedule, apply_triggers, notify_schedules, refuse_trigger_circles};
@@ -17,6 +17,7 @@ use tale_tasks::catalog;
 use crate::{
     failure::{Failure, UNUSABLE},
     installation::Installation,
+    params,
 };
 
 /// The product's own pipelines, for a binary that runs far from its repository.
@@ -90,13 +91,8 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Source>, Failure> {
 
 /// One pipeline file.
 pub fn read_file(path: &Path) -> Result<Source, Failure> {
-    let bytes = fs::read(path)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())).code(UNUSABLE))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].split(|byte| *byte == b'\n').count();
-        Failure::new(format!("{}:{line}: the file is not UTF-8 text", path.display())).code(UNUSABLE)
-    })?;
-    Ok(Source { name: path.display().to_string(), text })
+    let help = "split it into several pipelines and join them with `uses: pipeline`";
+    params::read_source(path, SOURCE_BYTES_MAX, help)
 }
 
 /// Checks pipelines together: each may use any other of them.

@@ -1,6 +1,9 @@
 //! The arguments of a step against the JSON Schema of its kind.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::{Bound, Range},
+};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::{Map, Value};
@@ -46,9 +49,12 @@ impl Arguments {
             return;
         };
         let instance = Value::Object(to_json_map(with));
-        let mut holes = Vec::new();
+        let mut holes = BTreeSet::new();
         find_holes(with, &mut Vec::new(), &mut holes);
         for error in validator.iter_errors(&instance) {
+            if problems.is_full() {
+                return;
+            }
             let path: Vec<String> = error
                 .instance_path()
                 .as_str()
@@ -63,7 +69,7 @@ impl Arguments {
                     unexpected.iter().for_each(|name| place.unexpected(name, problems));
                 }
                 ValidationErrorKind::Required { property } => place.required(property, problems),
-                _ if holes.iter().any(|hole| touches(hole, &path)) => {}
+                _ if touches(&holes, &path) => {}
                 _ => place
                     .wrong(&error.masked_with(format!("argument {}", path.join("."))).to_string(), problems),
             }
@@ -72,7 +78,7 @@ impl Arguments {
 }
 
 /// The paths of the values that hold expressions.
-fn find_holes(entries: &[Entry], path: &mut Vec<String>, holes: &mut Vec<Vec<String>>) {
+fn find_holes(entries: &[Entry], path: &mut Vec<String>, holes: &mut BTreeSet<Vec<String>>) {
     for entry in entries {
         path.push(entry.key.clone());
         find_holes_in(&entry.value, path, holes);
@@ -80,9 +86,9 @@ fn find_holes(entries: &[Entry], path: &mut Vec<String>, holes: &mut Vec<Vec<Str
     }
 }
 
-fn find_holes_in(node: &Node, path: &mut Vec<String>, holes: &mut Vec<Vec<String>>) {
+fn find_holes_in(node: &Node, path: &mut Vec<String>, holes: &mut BTreeSet<Vec<String>>) {
     match &node.value {
-        Yaml::Text(text) if !template::is_plain(text) => holes.push(path.clone()),
+        Yaml::Text(text) if !template::is_plain(text) => drop(holes.insert(path.clone())),
         Yaml::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 path.push(index.to_string());
@@ -95,10 +101,12 @@ fn find_holes_in(node: &Node, path: &mut Vec<String>, holes: &mut Vec<Vec<String
     }
 }
 
-/// Whether a complaint at `path` may come from the hole: it lies in it, or around it.
-fn touches(hole: &[String], path: &[String]) -> bool {
-    let shared = hole.len().min(path.len());
-    hole.get(..shared) == path.get(..shared)
+/// Whether a complaint at `path` may come from a hole: it lies in one, or around one.
+fn touches(holes: &BTreeSet<Vec<String>>, path: &[String]) -> bool {
+    let lies_in_one =
+        (0..=path.len()).any(|length| path.get(..length).is_some_and(|part| holes.contains(part)));
+    let next = holes.range::<[String], _>((Bound::Included(path), Bound::Unbounded)).next();
+    lies_in_one || next.is_some_and(|hole| hole.starts_with(path))
 }
 
 /// Where in a step's arguments the schema complains.

@@ -50,6 +50,7 @@ fn finish(draft: Draft<'_>, problems: Problems<'_>) -> Result<PipelineSpec, Vec<
         params,
         concurrency,
         tenant,
+        deadline,
         schedule,
         triggers,
         steps,
@@ -66,9 +67,21 @@ fn finish(draft: Draft<'_>, problems: Problems<'_>) -> Result<PipelineSpec, Vec<
         Yaml::Text(text) => Some(text.clone()),
         _ => None,
     });
+    let deadline = deadline.and_then(|deadline| deadline.spec);
     let triggers = triggers.into_iter().filter_map(|trigger| trigger.spec).collect();
     let outputs = outputs.map(to_json_map);
-    Ok(PipelineSpec { name, description, params, concurrency, tenant, schedule, triggers, steps, outputs })
+    Ok(PipelineSpec {
+        name,
+        description,
+        params,
+        concurrency,
+        tenant,
+        deadline,
+        schedule,
+        triggers,
+        steps,
+        outputs,
+    })
 }
 
 /// Holds every step against its kind, and gives it the kind's pool where it names none.
@@ -120,7 +133,8 @@ fn check_child_pipelines(
         draft.steps.iter().filter(|step| step.uses.as_ref().is_some_and(|uses| uses.text == PIPELINE_KIND));
     let started = children.flat_map(|step| step.with).filter(|entry| entry.key == "pipeline");
     let awaited = draft.triggers.iter().filter_map(|trigger| trigger.pipeline);
-    for node in started.map(|entry| &entry.value).chain(awaited) {
+    let alarmed = draft.deadline.iter().filter_map(|deadline| deadline.pipeline);
+    for node in started.map(|entry| &entry.value).chain(awaited).chain(alarmed) {
         let Yaml::Text(name) = &node.value else { continue };
         if name.contains('$') {
             continue;

@@ -8,30 +8,33 @@ use serde_json::Number;
 use tale_primitives::Name;
 
 use crate::{
+    deadline::DraftDeadline,
     params,
     problem::Problems,
     reader::{Reader, find},
+    retry::Retries,
     schedule::{Declared, ScheduleSpec},
     secrets,
-    spec::{DEFAULT_POOL, JoinRule, ParamSpec, ParamType, RetryPolicy, STEPS_MAX, StepSpec},
+    spec::{DEFAULT_POOL, JoinRule, ParamSpec, ParamType, STEPS_MAX, StepSpec},
     suggest,
     trigger::DraftTrigger,
     yaml::{Entry, Node, Yaml, to_json_map},
 };
 
-const TOP_KEYS: [&str; 9] = [
+const TOP_KEYS: [&str; 10] = [
     "pipeline",
     "description",
     "params",
     "concurrency",
     "tenant",
+    "deadline",
     "schedule",
     "triggers",
     "steps",
     "outputs",
 ];
 const PARAM_KEYS: [&str; 6] = ["type", "default", "min", "max", "enum", "description"];
-const STEP_KEYS: [&str; 15] = [
+const STEP_KEYS: [&str; 16] = [
     "uses",
     "with",
     "for_each",
@@ -45,14 +48,10 @@ const STEP_KEYS: [&str; 15] = [
     "limit",
     "retry",
     "timeout",
+    "timeout_total",
     "tolerate",
     "cache",
 ];
-const RETRY_KEYS: [&str; 2] = ["attempts", "backoff"];
-const BACKOFF_KEYS: [&str; 2] = ["base", "cap"];
-
-/// No task is worth more attempts than this.
-const ATTEMPTS_MAX: u64 = 100;
 
 /// A pipeline as far as it could be read.
 #[derive(Default)]
@@ -62,6 +61,7 @@ pub(crate) struct Draft<'n> {
     pub params: Vec<ParamSpec>,
     pub concurrency: Option<u32>,
     pub tenant: Option<&'n Node>,
+    pub deadline: Option<DraftDeadline<'n>>,
     pub schedule: Option<ScheduleSpec>,
     pub triggers: Vec<DraftTrigger<'n>>,
     pub steps: Vec<DraftStep<'n>>,
@@ -123,6 +123,7 @@ pub(crate) fn read<'n>(document: &'n Node, problems: &mut Problems<'_>) -> Draft
     }
     draft.concurrency = find(entries, "concurrency").and_then(|node| reader.count(node, "concurrency"));
     draft.tenant = find(entries, "tenant").filter(|node| reader.text(node, "tenant").is_some());
+    draft.deadline = find(entries, "deadline").map(|node| reader.deadline(node));
     let written = params.map_or(Some(0), |entries| entries.map(<[Entry]>::len));
     let declared = Declared { params: &draft.params, is_whole: written == Some(draft.params.len()) };
     let schedule = entries.iter().find(|entry| entry.key == "schedule");
@@ -186,8 +187,17 @@ impl Reader<'_, '_> {
         let when = find(entries, "when");
         let sequence = find(entries, "sequence").and_then(|node| self.boolean(node, "sequence"));
         let pool = find(entries, "pool").and_then(|node| self.name(node, "a pool's name"));
-        let retry = find(entries, "retry").map_or(RetryPolicy::NONE, |node| self.retry(node));
+        let retry = find(entries, "retry").map_or_else(Retries::none, |node| self.retry(node));
         let timeout_ms = find(entries, "timeout").and_then(|node| self.duration(node, "timeout"));
+        let total = find(entries, "timeout_total");
+        let timeout_total_ms = total.and_then(|node| self.duration(node, "timeout_total"));
+        if let (Some(node), Some(one), Some(all)) = (total, timeout_ms, timeout_total_ms)
+            && all < one
+        {
+            let help = "it is the time of all attempts together: make it the longer one".to_owned();
+            let message = "`timeout_total` is shorter than `timeout`";
+            self.problems.add("bad-timeout", node.span.clone(), message, help);
+        }
         let tolerate_ppm = find(entries, "tolerate").and_then(|node| self.percentage(node));
         let finally =
             find(entries, "finally").and_then(|node| self.boolean(node, "finally")).unwrap_or(false);
@@ -225,8 +235,10 @@ impl Reader<'_, '_> {
             needs: needs.iter().filter_map(|need| need.text.parse().ok()).collect(),
             when: when.map(Node::to_json),
             pool: pool.map_or_else(|| DEFAULT_POOL.to_owned(), |pool| pool.to_string()),
-            retry,
+            retry: retry.policy,
+            retry_classes: retry.classes,
             timeout_ms,
+            timeout_total_ms,
             tolerate_ppm: tolerate_ppm.unwrap_or(0),
             join,
             finally,
@@ -264,43 +276,6 @@ impl Reader<'_, '_> {
             }
         }
         needs
-    }
-
-    fn retry(&mut self, node: &Node) -> RetryPolicy {
-        let mut retry = RetryPolicy::DEFAULT;
-        let Some(entries) = self.map(node, "retry") else { return retry };
-        self.known_keys(entries, &RETRY_KEYS, "`retry`");
-        if let Some(node) = find(entries, "attempts") {
-            let attempts = match &node.value {
-                Yaml::Number(number) => number.as_u64().filter(|count| (1..=ATTEMPTS_MAX).contains(count)),
-                _ => None,
-            };
-            match attempts.and_then(|count| u32::try_from(count).ok()) {
-                Some(attempts) => retry.attempts = attempts,
-                None => {
-                    let help = format!("write a whole number from 1 (no retry) to {ATTEMPTS_MAX}");
-                    self.wrong_type(node, "attempts", "a number of attempts", &help);
-                }
-            }
-        }
-        let Some(entries) = find(entries, "backoff").and_then(|node| self.map(node, "backoff")) else {
-            return retry;
-        };
-        self.known_keys(entries, &BACKOFF_KEYS, "`backoff`");
-        let base = find(entries, "base").and_then(|node| self.duration(node, "base"));
-        retry.backoff_base_ms = base.unwrap_or(retry.backoff_base_ms);
-        let cap = find(entries, "cap").and_then(|node| self.duration(node, "cap"));
-        retry.backoff_cap_ms = cap.unwrap_or(retry.backoff_cap_ms.max(retry.backoff_base_ms));
-        if let (Some(node), true) = (find(entries, "cap"), retry.backoff_cap_ms < retry.backoff_base_ms) {
-            let help = "a pause grows from `base` up to `cap`: make `cap` the longer one";
-            self.problems.add(
-                "bad-backoff",
-                node.span.clone(),
-                "`cap` is shorter than `base`",
-                Some(help.to_owned()),
-            );
-        }
-        retry
     }
 
     fn param(&mut self, param: &Entry) -> Option<ParamSpec> {

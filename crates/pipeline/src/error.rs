@@ -18,6 +18,14 @@ pub enum PipelineError {
         /// Each problem, in the order of the declared params, unknown ones last.
         problems: Vec<ParamProblem>,
     },
+    /// The params of a run are too large to be stored with it.
+    #[error(
+        "the params have more than {max} bytes as JSON; put large data into an artifact or the object store, and name it in a param"
+    )]
+    ParamsTooLarge {
+        /// How many they may have.
+        max: usize,
+    },
     /// An expression failed.
     #[error("step {step}, {place}: ${{{expression}}}: {message}")]
     Expression {

@@ -4,6 +4,7 @@ mod arguments;
 mod cache;
 mod check;
 mod cost;
+mod deadline;
 mod draft;
 mod error;
 mod expression;
@@ -21,6 +22,7 @@ mod program;
 mod quantity;
 mod reader;
 mod resources;
+mod retry;
 mod schedule;
 mod schema;
 mod secrets;
@@ -33,10 +35,11 @@ mod yaml;
 
 pub use cache::CacheSpec;
 pub use check::{check, parse};
+pub use deadline::{DeadlinePolicy, DeadlineSpec, HookSpec};
 pub use error::PipelineError;
 pub use fan_out::{FanOut, ItemSource, OutputsPath, Variables};
 pub use kinds::{KindCatalog, KindDescription};
-pub use params::{ParamProblem, parse_param_text, resolve_params};
+pub use params::{PARAMS_BYTES_MAX, ParamProblem, parse_param_text, parse_params, resolve_params};
 pub use plan::{
     Expansion, PlannedStep, PlannedTask, PlannedTasks, RunContext, RunPlan, SequenceState, StepOutputs,
     expand, plan, references,
@@ -51,3 +54,4 @@ pub use spec::{
     PipelineSpec, RateSpec, RetryPolicy, SCHEDULER_POOL, STEPS_MAX, StepSpec,
 };
 pub use trigger::{EndState, TriggerEvent, TriggerSpec};
+pub use yaml::SOURCE_BYTES_MAX;

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use crate::{
+    deadline::DEADLINE_EVENT,
     draft::{Draft, DraftStep, Word},
     expression::{self, Expression, Reference},
     graph, params,
@@ -30,7 +31,7 @@ pub(crate) struct Names<'d, 'n, 's> {
 struct Place<'d, 'n> {
     step: Option<&'d DraftStep<'n>>,
     key: &'static str,
-    /// What `event` has, in the params of a trigger, which have nothing else.
+    /// What `event` has, in the params of a trigger or a deadline, which have nothing else.
     event: &'static [&'static str],
 }
 
@@ -101,6 +102,12 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
                 self.node(&entry.value, place, &mut Vec::new(), problems);
             }
         }
+        if let Some(deadline) = &self.draft.deadline {
+            let place = Place { step: None, key: "deadline", event: DEADLINE_EVENT };
+            for entry in deadline.params {
+                self.node(&entry.value, place, &mut Vec::new(), problems);
+            }
+        }
         for entry in self.draft.outputs.unwrap_or_default() {
             self.node(
                 &entry.value,
@@ -115,6 +122,7 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
     fn need(&self, need: &Word<'_>, edges: &mut Vec<Edge>, problems: &mut Problems<'_>) {
         match self.steps.get(need.text) {
             Some(to) => edges.push(Edge { to: *to, span: need.span.clone() }),
+            None if problems.is_full() => {}
             None => {
                 let message = format!("there is no step {:?}", params::shortened(need.text));
                 problems.add("unknown-step", need.span.clone(), message, Some(self.step_help(need.text)));
@@ -178,16 +186,27 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
         edges: &mut Vec<Edge>,
         problems: &mut Problems<'_>,
     ) {
+        if problems.is_full() {
+            return;
+        }
         let written = self.source.text.get(span.clone()).unwrap_or_default();
-        let locate = |start: usize, range: Range<usize>, expression: &str| {
-            let found = locate(written, text, start, range, expression);
+        let openings: Vec<usize> = written.match_indices("${").map(|(opening, _)| opening).collect();
+        let locate = |nth: usize, range: Range<usize>, expression: &str| {
+            let found = locate(written, openings.get(nth).copied(), range, expression);
             span.start + found.start..span.start + found.end
+        };
+        // how many `${` the value has before a byte, escaped ones among them; asked for in order
+        let (mut counted, mut counted_to) = (0, 0);
+        let mut nth = |start: usize| {
+            counted += text.get(counted_to..start).unwrap_or_default().matches("${").count();
+            counted_to = start;
+            counted.saturating_sub(1)
         };
         let parts = match template::parts(text) {
             Ok(parts) => parts,
             Err(unclosed) => {
                 let help = "close it with }, or write $${ where a text has to contain ${".to_owned();
-                let at = locate(unclosed.at + 2, 0..0, "").start;
+                let at = locate(nth(unclosed.at + 2), 0..0, "").start;
                 problems.add(
                     "bad-expression",
                     at.saturating_sub(2)..at,
@@ -199,7 +218,8 @@ impl<'d, 'n, 's> Names<'d, 'n, 's> {
         };
         for part in parts {
             let Part::Expression { text: expression, range } = part else { continue };
-            let at = |within: Range<usize>| locate(range.start, within, expression);
+            let place_in_text = nth(range.start);
+            let at = |within: Range<usize>| locate(place_in_text, within, expression);
             match Expression::compile(expression) {
                 Err(error) => {
                     let help = error
@@ -386,7 +406,8 @@ fn event_reference(
     problems: &mut Problems<'_>,
 ) {
     if reference.root != "event" {
-        let help = format!("the params of a trigger read `event`, which has {}", fields.join(", "));
+        let help =
+            format!("the params of what an event starts read `event`, which has {}", fields.join(", "));
         let message = format!("there is no {:?} here", reference.root);
         problems.add("unknown-name", at(reference.range.clone()), message, Some(help));
     } else if let Some(field) = reference.path.first().filter(|field| !fields.contains(&field.name.as_str()))
@@ -411,21 +432,23 @@ fn out_of_place(name: &str, place: Place<'_, '_>) -> Option<String> {
     }
 }
 
-/// Where in a scalar as it is written, with its quotes and escapes, a part of one of its expressions stands:
-/// `start` is where the expression starts in the scalar's value, `range` the part within it.
-fn locate(written: &str, value: &str, start: usize, range: Range<usize>, expression: &str) -> Range<usize> {
-    let before = value.get(..start).unwrap_or_default().matches("${").count();
-    let Some((opening, _)) = written.match_indices("${").nth(before.saturating_sub(1)) else {
-        return 0..written.len();
-    };
+/// How many bytes an escape in a quoted scalar takes at most, such as `\U0001F600`.
+const ESCAPE_BYTES_MAX: usize = 10;
+
+/// Where in a scalar as it is written, with its quotes and escapes, a part of one of its expressions stands: `opening`
+/// is the place of the expression's `${`, `range` the part within the expression.
+fn locate(written: &str, opening: Option<usize>, range: Range<usize>, expression: &str) -> Range<usize> {
+    let Some(opening) = opening else { return 0..written.len() };
     let begins = opening + 2;
     let rest = written.get(begins..).unwrap_or_default();
     if rest.starts_with(expression) {
         return begins + range.start..begins + range.end;
     }
-    // Escapes or line breaks moved the characters: the part may still be found by its text.
+    // Escapes or line breaks moved the characters: the part may still be found by its text, not far from here.
+    let far =
+        rest.floor_char_boundary((expression.len() + 8).saturating_mul(ESCAPE_BYTES_MAX).min(rest.len()));
     let part = expression.get(range).unwrap_or_default();
-    match rest.find(part).filter(|_| !part.is_empty()) {
+    match rest.get(..far).and_then(|near| near.find(part)).filter(|_| !part.is_empty()) {
         Some(found) => begins + found..begins + found + part.len(),
         None => opening..begins,
     }

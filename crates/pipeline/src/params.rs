@@ -1,11 +1,15 @@
 //! The params of a run: defaults, types and bounds.
 
+use std::io;
+
 use serde_json::{Map, Number, Value};
 
 use crate::{
-    PipelineError,
+    PipelineError, Problem, Source,
+    problem::Problems,
     spec::{ParamSpec, ParamType, PipelineSpec},
     suggest,
+    yaml::{self, Yaml, to_json_map},
 };
 
 /// One thing that is wrong with the params of a run.
@@ -20,14 +24,20 @@ pub struct ParamProblem {
     pub help: Option<String>,
 }
 
+/// The most bytes that the params of a run have as JSON: they are stored with the run and read for each of its steps.
+pub const PARAMS_BYTES_MAX: usize = 1 << 20;
+
 /// The params of a run: those given, the defaults of the rest, every one checked.
 ///
 /// # Errors
-/// [`PipelineError::Params`] with every problem: unknown, missing, of the wrong type, out of bounds.
+/// [`PipelineError::Params`] with every problem: unknown, missing, of the wrong type, out of bounds;
+/// [`PipelineError::ParamsTooLarge`] where they have more than [`PARAMS_BYTES_MAX`] together.
 pub fn resolve_params(
     spec: &PipelineSpec,
     given: &Map<String, Value>,
 ) -> Result<Map<String, Value>, PipelineError> {
+    // before anything is copied
+    refuse_size(given)?;
     let mut problems = Vec::new();
     let mut resolved = Map::new();
     for param in &spec.params {
@@ -57,7 +67,54 @@ pub fn resolve_params(
             });
         }
     }
-    if problems.is_empty() { Ok(resolved) } else { Err(PipelineError::Params { problems }) }
+    if !problems.is_empty() {
+        return Err(PipelineError::Params { problems });
+    }
+    refuse_size(&resolved)?;
+    Ok(resolved)
+}
+
+/// Refuses params that are too large, without making a text of them.
+fn refuse_size(params: &Map<String, Value>) -> Result<(), PipelineError> {
+    let fits = serde_json::to_writer(Room(PARAMS_BYTES_MAX), params).is_ok();
+    if fits { Ok(()) } else { Err(PipelineError::ParamsTooLarge { max: PARAMS_BYTES_MAX }) }
+}
+
+/// A writer that keeps nothing and takes so many bytes.
+struct Room(usize);
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The params in a file, which is YAML and so may be JSON: a map from names to values.
+///
+/// # Errors
+/// Every problem, by place.
+pub fn parse_params(source: &Source) -> Result<Map<String, Value>, Vec<Problem>> {
+    let mut problems = Problems::new(source);
+    let Some(document) = yaml::read(source, &mut problems) else { return Err(problems.into_sorted()) };
+    let params = match &document.value {
+        Yaml::Map(entries) => to_json_map(entries),
+        other => {
+            let message = format!("params are a map from names to values, not {}", other.article());
+            problems.add(
+                "wrong-type",
+                document.span.clone(),
+                message,
+                "write `name: value` lines".to_owned(),
+            );
+            Map::new()
+        }
+    };
+    if problems.is_empty() { Ok(params) } else { Err(problems.into_sorted()) }
 }
 
 /// The value of a param written as text, as in `-p key=text`, read as its declared type.

@@ -1,5 +1,7 @@
 //! Planning: from a spec and params to steps, edges and the tasks that are known at once.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -47,8 +49,14 @@ pub struct PlannedStep {
     pub pool: String,
     /// How often and when a failed task is tried again.
     pub retry: RetryPolicy,
+    /// What differs from that by class of error.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub retry_classes: BTreeMap<String, RetryPolicy>,
     /// How long one attempt may take.
     pub timeout_ms: Option<u64>,
+    /// How long all attempts of a task may take together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_total_ms: Option<u64>,
     /// How many of its tasks may fail, in parts per million of their number.
     pub tolerate_ppm: u32,
     /// Whether the step has `for_each`: its outputs are then a list, one per task.

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use chrono::SecondsFormat;
@@ -338,7 +338,9 @@ fn planned(index: u16, step: &StepSpec, needs: Vec<u16>, tasks: PlannedTasks) ->
             _ => step.pool.clone(),
         },
         retry: step.retry,
+        retry_classes: step.retry_classes.clone(),
         timeout_ms: step.timeout_ms,
+        timeout_total_ms: step.timeout_total_ms,
         tolerate_ppm: step.tolerate_ppm,
         fan_out: step.for_each.is_some(),
         sequence: step.sequence,
@@ -361,7 +363,9 @@ fn planned_outputs(index: u16, needs: Vec<u16>, tasks: PlannedTasks) -> PlannedS
         dependents: Vec::new(),
         pool: SCHEDULER_POOL.to_owned(),
         retry: RetryPolicy::NONE,
+        retry_classes: BTreeMap::new(),
         timeout_ms: None,
+        timeout_total_ms: None,
         tolerate_ppm: 0,
         fan_out: false,
         sequence: false,

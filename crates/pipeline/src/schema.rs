@@ -36,6 +36,7 @@ pub fn schema() -> Value {
                 "type": "string",
                 "description": "Whose run it is, such as ${params.owner}: tenants share pools evenly.",
             },
+            "deadline": deadline(),
             "schedule": schedule(),
             "triggers": triggers(),
             "steps": {
@@ -66,6 +67,33 @@ pub fn schema() -> Value {
             "param": param(),
             "step": step(&expression),
         },
+    })
+}
+
+fn deadline() -> Value {
+    json!({
+        "description": "By when a run is to have ended: after its fire's time or, without a schedule, its start.",
+        "anyOf": [
+            { "$ref": "#/$defs/duration" },
+            {
+                "type": "object",
+                "required": ["after"],
+                "additionalProperties": false,
+                "properties": {
+                    "after": { "$ref": "#/$defs/duration" },
+                    "policy": {
+                        "enum": ["alert", "cancel"],
+                        "default": "alert",
+                        "description": "An alert is raised; `cancel` stops the run too.",
+                    },
+                    "run": { "$ref": "#/$defs/name", "description": "A pipeline that is run where the deadline is missed." },
+                    "params": {
+                        "type": "object",
+                        "description": "Its params; texts may hold expressions over event: run, pipeline, state, date, due.",
+                    },
+                },
+            },
+        ],
     })
 }
 
@@ -181,6 +209,17 @@ fn param() -> Value {
     })
 }
 
+fn backoff() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "base": { "$ref": "#/$defs/duration", "default": "1s" },
+            "cap": { "$ref": "#/$defs/duration", "default": "60s" },
+        },
+    })
+}
+
 fn step(expression: &Value) -> Value {
     json!({
         "type": "object",
@@ -248,17 +287,28 @@ fn step(expression: &Value) -> Value {
                 "description": "How often and when a failed task is tried again; without it, never.",
                 "properties": {
                     "attempts": { "type": "integer", "minimum": 1, "maximum": 100, "default": 3 },
-                    "backoff": {
+                    "backoff": backoff(),
+                    "on": {
                         "type": "object",
-                        "additionalProperties": false,
-                        "properties": {
-                            "base": { "$ref": "#/$defs/duration", "default": "1s" },
-                            "cap": { "$ref": "#/$defs/duration", "default": "60s" },
+                        "maxProperties": 20,
+                        "description": "What differs by class of error: timeout, connection, throttled, panic, crashed, exit-75, signal, http-503 …; a name that ends in * stands for all that begin so.",
+                        "propertyNames": { "pattern": r"^[a-z0-9][a-z0-9_-]*\*?$", "maxLength": 63 },
+                        "additionalProperties": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "properties": {
+                                "attempts": { "type": "integer", "minimum": 1, "maximum": 100 },
+                                "backoff": backoff(),
+                            },
                         },
                     },
                 },
             },
             "timeout": { "$ref": "#/$defs/duration", "description": "How long one attempt may take." },
+            "timeout_total": {
+                "$ref": "#/$defs/duration",
+                "description": "How long all attempts of a task may take together, with the pauses between them.",
+            },
             "tolerate": {
                 "type": "string",
                 "pattern": r"^[0-9]+(\.[0-9]{1,4})?%$",

@@ -1,14 +1,14 @@
 //! The checked pipeline: what is stored, digested and planned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tale_primitives::{Digest, Name, SecretName};
 
 use crate::{
-    cache::CacheSpec, error::PipelineError, program::Program, resources::ResourceSpec,
-    schedule::ScheduleSpec, trigger::TriggerSpec,
+    cache::CacheSpec, deadline::DeadlineSpec, error::PipelineError, program::Program,
+    resources::ResourceSpec, schedule::ScheduleSpec, trigger::TriggerSpec,
 };
 
 /// The pool of a step that names none and whose kind names none.
@@ -49,6 +49,9 @@ pub struct PipelineSpec {
     /// Whose run it is: runs of different tenants share pools evenly. A text, perhaps with expressions over `params`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// By when a run is to have ended, and what happens where it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeadlineSpec>,
     /// When runs start by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleSpec>,
@@ -133,9 +136,15 @@ pub struct StepSpec {
     pub pool: String,
     /// How often and when a failed task is tried again.
     pub retry: RetryPolicy,
+    /// What differs from `retry` for errors of a class: of all classes that begin so, where the name ends in `*`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retry_classes: BTreeMap<String, RetryPolicy>,
     /// How long one attempt may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// How long all attempts of a task may take together, with the pauses between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_total_ms: Option<u64>,
     /// How many of a fan-out's tasks may fail, in parts per million of their number.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tolerate_ppm: u32,

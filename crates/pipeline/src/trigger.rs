@@ -89,17 +89,24 @@ impl TriggerSpec {
     /// # Errors
     /// [`PipelineError::Expression`] where the event does not have what an expression reads.
     pub fn params_for(&self, event: &Value) -> Result<Map<String, Value>, PipelineError> {
-        const PLACE: &str = "@triggers";
-        let template =
-            Template::compile_map(Site::without_secrets(PLACE), "params".to_owned(), &self.params)?;
-        let nothing = Value::Null;
-        let outputs = StepOutputs::new();
-        let session = Session::new(&nothing, &nothing, &outputs);
-        let locals = Locals { event: Some(event), ..Locals::default() };
-        match template.evaluate(PLACE, &session, locals)? {
-            Value::Object(params) => Ok(params),
-            _ => Ok(Map::new()),
-        }
+        event_params("@triggers", &self.params, event)
+    }
+}
+
+/// Params over an event, evaluated; errors name the place.
+pub(crate) fn event_params(
+    place: &str,
+    params: &Map<String, Value>,
+    event: &Value,
+) -> Result<Map<String, Value>, PipelineError> {
+    let template = Template::compile_map(Site::without_secrets(place), "params".to_owned(), params)?;
+    let nothing = Value::Null;
+    let outputs = StepOutputs::new();
+    let session = Session::new(&nothing, &nothing, &outputs);
+    let locals = Locals { event: Some(event), ..Locals::default() };
+    match template.evaluate(place, &session, locals)? {
+        Value::Object(params) => Ok(params),
+        _ => Ok(Map::new()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_saphyr::{Location, MessageFormatter, Options, Spanned, UserMessageForm
 use crate::problem::{Problems, Source};
 
 /// The largest source: a pipeline of ten thousand steps takes about two megabytes.
-pub(crate) const SOURCE_BYTES_MAX: usize = 8 << 20;
+pub const SOURCE_BYTES_MAX: usize = 8 << 20;
 
 /// How deep lists and maps may nest.
 const DEPTH_MAX: usize = 32;
@@ -318,6 +318,9 @@ impl Converter<'_, '_> {
                 }
             };
             if let Some(first) = places.get(&key) {
+                if self.problems.is_full() {
+                    continue;
+                }
                 let line = self.text.get(..first.start).unwrap_or_default().matches('\n').count() + 1;
                 self.problems.add(
                     "duplicate-key",

@@ -78,3 +78,36 @@ fn more_steps_than_a_plan_can_number_are_refused() {
     let problems = problems_of("many.yaml", &text);
     assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["too-many-steps"]);
 }
+
+/// Files of the shapes that a check might go over again and again. Prints how long they take; nothing depends on it, but
+/// work that grew with the square of their size would take hours.
+#[test]
+fn the_work_of_a_check_grows_with_the_file_and_not_with_its_square() {
+    let many = |item: &str| item.repeat(50_000);
+    let steps = |each: &dyn Fn(usize) -> String| (0..10_000).map(each).collect::<String>();
+    let one = |with: String| format!("  a:\n    uses: shell\n    with: {with}\n");
+    for (shape, text) in [
+        ("expressions in one text", one(format!("{{ argv: [\"{}\"] }}", many("${run.id} ")))),
+        (
+            "escaped expressions in one text",
+            one(format!("{{ argv: [\"{}\"] }}", "${run.id + '\\t'} ".repeat(5_000))),
+        ),
+        ("arguments between expressions", one(format!("{{ argv: [{}] }}", many("\"${run.id}\", 1, ")))),
+        ("expressions where none may be", one(format!("{{ argv: {{ a: [{}] }} }}", many("\"${run.id}\", ")))),
+        ("unknown needs", format!("  a: {{ uses: shell, needs: [{}] }}\n", many("b, "))),
+        ("the same key", steps(&|_| "  a: { uses: shell }\n".repeat(5))),
+        ("unknown steps", steps(&|step| format!("  s{step}: {{ uses: shell, needs: [t{step}] }}\n"))),
+        ("unknown kinds", steps(&|step| format!("  s{step}: {{ uses: shel{step} }}\n"))),
+        (
+            "one circle",
+            steps(&|step| format!("  s{step}: {{ uses: shell, needs: [s{}] }}\n", (step + 1) % 10_000)),
+        ),
+        ("many circles", steps(&|step| format!("  s{step}: {{ uses: shell, needs: [s{}] }}\n", step ^ 1))),
+    ] {
+        let began = std::time::Instant::now();
+        let problems = problems_of("large.yaml", &format!("pipeline: large\nsteps:\n{text}"));
+        println!("{shape}: {:.0?}", began.elapsed());
+        assert!(problems.len() <= 200, "{shape}: {} problems", problems.len());
+        assert!(problems.iter().all(|problem| problem.code != "not-yaml"), "{shape}: {problems:?}");
+    }
+}

@@ -24,8 +24,8 @@ use sqlx::{PgConnection, Row};
 use tale_primitives::{Digest, RunId, WorkerId};
 use tale_queue::{
     Archive, ArchiveRefusal, Claimer, EVERY_PIPELINE, JoinRule, Kept, Limit, NewRun, NewStep, NewTask,
-    NewWorker, Priority, Resources, Retry, Success, apply_pipeline, archive_runs, complete, drop_archived,
-    expired_runs, fold_tallies, register_worker, set_retention, start_run,
+    NewWorker, Patience, Priority, Resources, Retry, Success, apply_pipeline, archive_runs, complete,
+    drop_archived, expired_runs, fold_tallies, register_worker, set_retention, start_run,
 };
 use tale_testkit::TestDatabase;
 
@@ -133,6 +133,7 @@ async fn start(connection: &mut PgConnection, version_id: i64) {
         pool: "cpu".to_owned(),
         retry: Retry { attempts_max: 1, backoff_base_ms: 0, backoff_cap_ms: 0 },
         timeout_ms: None,
+        patience: Patience::default(),
         tolerate_ppm: 0,
         sequence: false,
         join: JoinRule::AllSuccess,

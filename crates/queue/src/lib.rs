@@ -4,6 +4,7 @@ mod archive;
 mod cache;
 mod claims;
 mod control;
+mod deadlines;
 mod error;
 mod expansions;
 mod gauges;
@@ -37,6 +38,10 @@ pub use control::{
     request_cancellation, resume_run, retry_run, set_pipeline_limit, set_pipeline_paused, set_pool_limit,
     set_pool_paused, sweep_cancelled,
 };
+pub use deadlines::{
+    AlertReport, MissedDeadline, NewDeadline, drop_deadline, find_deadline, is_deadline_due, late_runs,
+    list_alerts, move_deadline, pass_deadlines, record_hook, set_deadline, stop_overdue,
+};
 pub use error::QueueError;
 pub use expansions::{
     RunContext, SequenceState, await_child, expand_step, fail_expansion, publish_outputs, run_context,
@@ -64,7 +69,8 @@ pub use retention::{
     unlock_retention, unset_retention,
 };
 pub use runs::{
-    JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Priority, Rate, Retry, RunState, Started, start_run,
+    JoinRule, Limit, NewRun, NewStep, NewTask, Parent, Patience, Priority, Rate, Retry, RunState, Started,
+    start_run,
 };
 pub use tenants::{Tenant, WEIGHT_MAX, list_tenants, set_tenant_weight};
 pub use traces::{set_trace_parent, trace_parent};

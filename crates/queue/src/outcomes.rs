@@ -28,6 +28,8 @@ pub struct Failure {
     pub is_final: bool,
     /// When to try again, where the task chose; otherwise the step's back-off decides.
     pub retry_after: Option<Duration>,
+    /// The class of the error, which the step may have a policy of its own for: up to 63 of `a-z`, `0-9`, `-` and `_`.
+    pub class: Option<String>,
 }
 
 /// What an acknowledgement of successes did.
@@ -68,13 +70,15 @@ pub async fn fail(connection: &mut PgConnection, failures: &[Failure]) -> Result
     let finals: Vec<bool> = failures.iter().map(|failure| failure.is_final).collect();
     let delays: Vec<Option<i64>> =
         failures.iter().map(|failure| failure.retry_after.map(|delay| delay.as_millis() as i64)).collect();
+    let classes: Vec<Option<&str>> = failures.iter().map(|failure| failure.class.as_deref()).collect();
     let recorded = sqlx::query_file_scalar!(
         "../../sql/queue/fail_tasks.sql",
         &tasks,
         &attempts,
         &errors,
         &finals,
-        &delays as &[Option<i64>]
+        &delays as &[Option<i64>],
+        classes.as_slice() as &[Option<&str>]
     )
     .fetch_one(connection)
     .await?;

@@ -163,6 +163,8 @@ pub struct AttemptReport {
     pub outcome: String,
     /// Its error.
     pub error: Option<String>,
+    /// The class of the error, where the task told it.
+    pub class: Option<String>,
 }
 
 /// Whether a run goes on, and how it ended.
@@ -364,6 +366,7 @@ async fn list_attempts(connection: &mut PgConnection, run: RunId) -> Result<Vec<
             ended_at: row.ended_at,
             outcome: row.outcome,
             error: row.error,
+            class: row.class,
         })
         .collect())
 }
@@ -375,6 +378,8 @@ pub struct Backlog {
     pub runs_open: i64,
     /// Tasks of open steps that have not ended; steps that wait are not counted.
     pub tasks_open: i64,
+    /// Steps whose tasks are being inserted, or are yet to be found.
+    pub steps_expanding: i64,
     /// When the last run ended, by the database's clock.
     pub last_run_ended_at: Option<DateTime<Utc>>,
     /// The database's clock.

@@ -1,10 +1,10 @@
 //! Starting runs: one transaction inserts the run, its steps and every task that is known already.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, types::Json};
 use tale_primitives::{AttemptId, RunId, TaskId, UtcDay};
 
@@ -160,6 +160,28 @@ pub struct Retry {
     pub backoff_cap_ms: u64,
 }
 
+/// How long a task is borne with, beside `retry` and `timeout_ms`.
+#[derive(Debug, Clone, Default)]
+pub struct Patience {
+    /// What differs from the step's `retry` by class of error, counted apart; a name that ends in `*` stands for all
+    /// classes that begin so, and of `crashed`, which lost leases are, only the attempts count.
+    pub classes: BTreeMap<String, Retry>,
+    /// How long all attempts may take together, in milliseconds, with the pauses between them.
+    pub timeout_total_ms: Option<u64>,
+}
+
+impl Patience {
+    /// The classes as `step.retry_classes` holds them; nothing where there are none.
+    fn stored(&self) -> Option<Value> {
+        let stored = |retry: &Retry| {
+            let cap_ms = retry.backoff_cap_ms.max(retry.backoff_base_ms);
+            json!({ "attempts": retry.attempts_max.max(1), "base_ms": retry.backoff_base_ms, "cap_ms": cap_ms })
+        };
+        let classes = self.classes.iter().map(|(class, retry)| (class.clone(), stored(retry)));
+        (!self.classes.is_empty()).then(|| Value::Object(classes.collect()))
+    }
+}
+
 /// Which ends of the needed steps open a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JoinRule {
@@ -217,6 +239,8 @@ pub struct NewStep {
     pub retry: Retry,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// What it allows beside that.
+    pub patience: Patience,
     /// The share of its tasks that may fail, in millionths.
     pub tolerate_ppm: u32,
     /// Whether its tasks run one after another.
@@ -335,6 +359,9 @@ async fn insert_steps(connection: &mut PgConnection, run: &NewRun) -> Result<(),
         steps.iter().map(|step| step.limit.rate.map(|rate| rate.count as i32)).collect();
     let rate_ms: Vec<Option<i64>> =
         steps.iter().map(|step| step.limit.rate.map(|rate| rate.per_ms as i64)).collect();
+    let classes: Vec<Option<Value>> = steps.iter().map(|step| step.patience.stored()).collect();
+    let totals: Vec<Option<i64>> =
+        steps.iter().map(|step| step.patience.timeout_total_ms.map(|ms| ms as i64)).collect();
     let tasks: Vec<i32> = steps.iter().map(|step| step.tasks.as_ref().map_or(0, Vec::len) as i32).collect();
     sqlx::query_file!(
         "../../sql/queue/insert_steps.sql",
@@ -358,6 +385,8 @@ async fn insert_steps(connection: &mut PgConnection, run: &NewRun) -> Result<(),
         &capacities as &[Option<i32>],
         &rate_counts as &[Option<i32>],
         &rate_ms as &[Option<i64>],
+        classes.as_slice() as &[Option<Value>],
+        &totals as &[Option<i64>],
     )
     .execute(connection)
     .await?;

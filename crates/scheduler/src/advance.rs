@@ -248,8 +248,13 @@ pub(crate) async fn record_failure(
     if task.index < 0 {
         fail_expansion(connection, task.lease, error).await?;
     } else {
-        let failure =
-            Failure { lease: task.lease, error: error.to_owned(), is_final: true, retry_after: None };
+        let failure = Failure {
+            lease: task.lease,
+            error: error.to_owned(),
+            is_final: true,
+            retry_after: None,
+            class: None,
+        };
         fail(connection, &[failure]).await?;
     }
     Ok(())

@@ -1,4 +1,5 @@
 use tale_pipeline::PipelineError;
+use tale_primitives::RunId;
 use tale_queue::QueueError;
 
 /// Why a run could not be started or advanced.
@@ -40,8 +41,17 @@ pub enum SchedulerError {
         #[source]
         source: serde_json::Error,
     },
-    /// A schedule could not be turned into JSON.
-    #[error("the schedule cannot be stored")]
+    /// The stored hook of a deadline is one of a newer release.
+    #[error("what the deadline of run {run} is to start cannot be read")]
+    UnreadableHook {
+        /// The run.
+        run: RunId,
+        /// What the reader of JSON said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A part of a pipeline's definition could not be turned into JSON.
+    #[error("the definition cannot be stored")]
     Definition(#[source] serde_json::Error),
     /// The days of a back-fill have more fires than one back-fill may start.
     #[error("these days have more than {max} fires")]

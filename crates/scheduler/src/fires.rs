@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tale_pipeline::ScheduleSpec;
 use tale_primitives::RunId;
-use tale_queue::Priority;
+use tale_queue::{Priority, drop_deadline};
 use tale_timetable::Fire;
 
 use crate::{SchedulerError, Trigger, triggers::start_or_say_why};
@@ -68,6 +68,10 @@ pub(crate) async fn start_fire(
         uses_cache: true,
     };
     let Err(error) = start_or_say_why(connection, run, trigger).await? else {
+        if backfill.is_some() {
+            // a day of the past is late by intention
+            drop_deadline(connection, run).await?;
+        }
         return Ok(Fired::Started(run));
     };
     sqlx::query_file!("../../sql/schedule/fail_fire.sql", pipeline, fire.at, error)

@@ -2,6 +2,7 @@
 
 mod advance;
 mod backfills;
+mod deadlines;
 mod due;
 mod error;
 mod fan_out;

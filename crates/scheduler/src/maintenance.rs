@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::PgPool;
 use tale_queue::{
     QueueError, Wake, answer_knocks, expire_approvals, fold_run_tallies, fold_tallies, park_paused,
-    promote_due, reap, reconcile_gates, sweep_cancelled,
+    promote_due, reap, reconcile_gates, stop_overdue, sweep_cancelled,
 };
 use tokio::time;
 
@@ -84,6 +84,7 @@ impl Maintenance {
         }
         if due.reaping {
             fold_run_tallies(&mut connection).await?;
+            freed |= stop_overdue(&mut connection).await? > 0;
             for reaped in reap(&mut connection, self.lease, self.crashes_max).await? {
                 freed = true;
                 self.meters.reaped();

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     SchedulerError, SchedulerMeters,
     advance::{Advanced, Specs, advance},
+    deadlines::Deadlines,
     fan_out::{UNROLLED_MAX, Unroller},
     firing::Firing,
     history::History,
@@ -105,6 +106,7 @@ impl Scheduler {
             }
             .run(),
         );
+        beside.spawn(Deadlines { pool: self.database.clone(), wake: self.wake.clone() }.run());
         if let Some(Watched(folders)) = self.settings.folders.clone().filter(|_| self.settings.schedules) {
             beside.spawn(Sensing { pool: self.database.clone(), wake: self.wake.clone(), folders }.run());
         }

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use tale_pipeline::{
-    JoinRule as PlannedJoin, OUTPUTS_STEP, PipelineSpec, PlannedStep, PlannedTask, PlannedTasks, RunContext,
-    plan, resolve_params,
+    DeadlinePolicy, DeadlineSpec, JoinRule as PlannedJoin, OUTPUTS_STEP, PipelineSpec, PlannedStep,
+    PlannedTask, PlannedTasks, RetryPolicy, RunContext, plan, resolve_params,
 };
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::{
-    CachePolicy, JoinRule, Limit, NewRun, NewStep, NewTask, Parent, PipelineVersion, Priority, Rate,
-    Resources, Retry, Started, find_pipeline, start_run,
+    CachePolicy, JoinRule, Limit, NewDeadline, NewRun, NewStep, NewTask, Parent, Patience, PipelineVersion,
+    Priority, Rate, Resources, Retry, Started, find_pipeline, set_deadline, start_run,
 };
 use tale_telemetry::TraceParent;
 
@@ -73,12 +73,13 @@ async fn start_below(
 ) -> Result<Started, SchedulerError> {
     let mut span = begin_start(&trigger.pipeline, id, above);
     let started = async {
-        let run = compose(connection, id, trigger, None).await?;
+        let (run, deadline) = compose(connection, id, trigger, None).await?;
         // without a parent there is no lease to lose
         let started = start_run(connection, &run).await?.unwrap_or(Started { run: id, is_new: false });
         if started.is_new {
             keep_place(connection, id, &span, above).await?;
         }
+        limit_time(connection, started, deadline.as_ref()).await?;
         Ok(started)
     };
     started.await.inspect_err(|error: &SchedulerError| span.fail(&error.describe()))
@@ -94,12 +95,27 @@ pub(crate) async fn start_child(
 ) -> Result<Option<Started>, SchedulerError> {
     let id = RunId::generate();
     let span = begin_start(&trigger.pipeline, id, above);
-    let run = compose(connection, id, trigger, Some((parent, parent_run))).await?;
+    let (run, deadline) = compose(connection, id, trigger, Some((parent, parent_run))).await?;
     let started = start_run(connection, &run).await?;
-    if started.is_some_and(|started| started.is_new) {
-        keep_place(connection, id, &span, above).await?;
+    if let Some(started) = started {
+        if started.is_new {
+            keep_place(connection, id, &span, above).await?;
+        }
+        limit_time(connection, started, deadline.as_ref()).await?;
     }
     Ok(started)
+}
+
+/// Gives a run that has just started the deadline of its pipeline.
+async fn limit_time(
+    connection: &mut PgConnection,
+    started: Started,
+    deadline: Option<&NewDeadline>,
+) -> Result<(), SchedulerError> {
+    match deadline {
+        Some(deadline) if started.is_new => Ok(set_deadline(connection, started.run, deadline).await?),
+        _ => Ok(()),
+    }
 }
 
 async fn compose(
@@ -107,7 +123,7 @@ async fn compose(
     id: RunId,
     trigger: Trigger,
     parent: Option<(Parent, RunId)>,
-) -> Result<NewRun, SchedulerError> {
+) -> Result<(NewRun, Option<NewDeadline>), SchedulerError> {
     let version = find_pipeline(connection, &trigger.pipeline).await?;
     let spec = read_spec(&version)?;
     let params = resolve_params(&spec, &trigger.params)?;
@@ -118,7 +134,8 @@ async fn compose(
         parent: parent.map(|(_, run)| run),
     };
     let plan = plan(&spec, &params, &context)?;
-    Ok(NewRun {
+    let deadline = spec.deadline.as_ref().map(new_deadline).transpose()?;
+    let run = NewRun {
         id,
         version_id: version.id,
         pipeline: version.name,
@@ -133,6 +150,16 @@ async fn compose(
         parent: parent.map(|(parent, _)| parent),
         uses_cache: trigger.uses_cache,
         steps: plan.steps.into_iter().map(new_step).collect(),
+    };
+    Ok((run, deadline))
+}
+
+fn new_deadline(deadline: &DeadlineSpec) -> Result<NewDeadline, SchedulerError> {
+    let hook = deadline.hook.as_ref().map(serde_json::to_value).transpose();
+    Ok(NewDeadline {
+        after_ms: deadline.after_ms,
+        cancels: deadline.policy == DeadlinePolicy::Cancel,
+        hook: hook.map_err(SchedulerError::Definition)?,
     })
 }
 
@@ -144,12 +171,16 @@ fn new_step(step: PlannedStep) -> NewStep {
     NewStep {
         needs: step.needs.len() as u32,
         dependents: step.dependents,
-        retry: Retry {
-            attempts_max: u16::try_from(step.retry.attempts).unwrap_or(u16::MAX),
-            backoff_base_ms: step.retry.backoff_base_ms,
-            backoff_cap_ms: step.retry.backoff_cap_ms,
-        },
+        retry: new_retry(&step.retry),
         timeout_ms: step.timeout_ms,
+        patience: Patience {
+            classes: step
+                .retry_classes
+                .iter()
+                .map(|(class, policy)| (class.clone(), new_retry(policy)))
+                .collect(),
+            timeout_total_ms: step.timeout_total_ms,
+        },
         tolerate_ppm: step.tolerate_ppm,
         sequence: step.sequence,
         join: match step.join {
@@ -180,6 +211,14 @@ fn new_step(step: PlannedStep) -> NewStep {
         name: step.name,
         kind: step.kind,
         pool: step.pool,
+    }
+}
+
+fn new_retry(policy: &RetryPolicy) -> Retry {
+    Retry {
+        attempts_max: u16::try_from(policy.attempts).unwrap_or(u16::MAX),
+        backoff_base_ms: policy.backoff_base_ms,
+        backoff_cap_ms: policy.backoff_cap_ms,
     }
 }
 

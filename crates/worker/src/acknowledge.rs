@@ -262,11 +262,15 @@ fn is_plain(completion: &Completion<Value>) -> bool {
 }
 
 fn failure(lease: Lease, error: TaskError) -> Failure {
+    let (class, error) = match error {
+        TaskError::Classed { class, error } => (Some(class.as_str().to_owned()), *error),
+        error => (None, error),
+    };
     let is_final = matches!(error, TaskError::Fail { .. });
     let (message, retry_after) = match error {
         TaskError::Retry { message, after } => (message, after),
         TaskError::Fail { message } => (message, None),
-        TaskError::Stopped => ("the attempt was stopped".to_owned(), None),
+        error @ (TaskError::Stopped | TaskError::Classed { .. }) => (error.to_string(), None),
     };
-    Failure { lease, error: message, is_final, retry_after }
+    Failure { lease, error: message, is_final, retry_after, class }
 }

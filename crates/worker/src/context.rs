@@ -10,7 +10,7 @@ use tale_telemetry::TraceParent;
 use tokio::task;
 use tokio_util::sync::CancellationToken;
 
-use crate::{TaskError, logs::AttemptLog, redaction::Redaction};
+use crate::{ErrorClass, TaskError, logs::AttemptLog, redaction::Redaction};
 
 /// The surroundings of one attempt.
 #[derive(Debug, Clone)]
@@ -90,7 +90,8 @@ impl TaskContext {
         match task::spawn_blocking(move || computation(&cancellation)).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => {
-                Err(TaskError::Retry { message: panic_message(error), after: None })
+                let error = TaskError::Retry { message: panic_message(error), after: None };
+                Err(error.of_class(ErrorClass::PANIC))
             }
             Err(_) => Err(TaskError::Stopped),
         }

@@ -1,6 +1,6 @@
 //! How an attempt ends.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
@@ -77,6 +77,47 @@ pub enum TaskError {
     /// The attempt was stopped from outside; its lease is handed back where it is still held.
     #[error("the attempt was stopped")]
     Stopped,
+    /// An error of a class, for which the step may have a policy of its own (`retry: { on: … }`).
+    #[error("{error}")]
+    Classed {
+        /// Its class.
+        class: ErrorClass,
+        /// The error.
+        error: Box<TaskError>,
+    },
+}
+
+/// The class of an error: a short name, by which a step says how often and when it is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorClass(Cow<'static, str>);
+
+impl ErrorClass {
+    /// Something took longer than it may.
+    pub const TIMEOUT: Self = Self(Cow::Borrowed("timeout"));
+    /// A server could not be reached, or the connection to it broke.
+    pub const CONNECTION: Self = Self(Cow::Borrowed("connection"));
+    /// A server asked to be asked less often.
+    pub const THROTTLED: Self = Self(Cow::Borrowed("throttled"));
+    /// The task kind itself is broken.
+    pub const PANIC: Self = Self(Cow::Borrowed("panic"));
+    /// A program was killed by a signal.
+    pub const SIGNAL: Self = Self(Cow::Borrowed("signal"));
+
+    /// A class of a kind's own, such as `exit-75`: up to 63 of `a-z`, `0-9`, `-` and `_`. What is none of these becomes `-`.
+    pub fn new(name: &str) -> Self {
+        let fitting = |letter: char| match letter.to_ascii_lowercase() {
+            letter @ ('a'..='z' | '0'..='9' | '_') => letter,
+            _ => '-',
+        };
+        let name: String =
+            name.chars().map(fitting).skip_while(|letter| "-_".contains(*letter)).take(63).collect();
+        Self(if name.is_empty() { Cow::Borrowed("other") } else { Cow::Owned(name) })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl TaskError {
@@ -88,6 +129,16 @@ impl TaskError {
     /// A failure that every attempt would meet.
     pub fn fail(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Fail { message: chain(error.into().as_ref()) }
+    }
+
+    /// The error with its class; an attempt that was stopped has none.
+    #[must_use]
+    pub fn of_class(self, class: ErrorClass) -> Self {
+        match self {
+            Self::Stopped => Self::Stopped,
+            Self::Classed { error, .. } => Self::Classed { class, error },
+            error => Self::Classed { class, error: Box::new(error) },
+        }
     }
 }
 
@@ -104,4 +155,33 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_makes_a_class_that_the_database_takes() {
+        for (text, class) in [
+            ("exit-75", "exit-75"),
+            ("SQL 40001", "sql-40001"),
+            ("--é_x", "x"),
+            ("é", "other"),
+            ("", "other"),
+            (&"x".repeat(100), &"x".repeat(63)),
+        ] {
+            assert_eq!(ErrorClass::new(text).as_str(), class);
+        }
+    }
+
+    #[test]
+    fn the_last_class_holds_and_a_stopped_attempt_has_none() {
+        let error = TaskError::retry("busy").of_class(ErrorClass::TIMEOUT).of_class(ErrorClass::THROTTLED);
+        assert_eq!(error.to_string(), "busy");
+        let TaskError::Classed { class, error } = error else { panic!("it has a class") };
+        assert_eq!(class, ErrorClass::THROTTLED);
+        assert!(matches!(*error, TaskError::Retry { .. }));
+        assert!(matches!(TaskError::Stopped.of_class(ErrorClass::PANIC), TaskError::Stopped));
+    }
 }

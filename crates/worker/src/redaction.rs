@@ -6,7 +6,7 @@ use futures::FutureExt;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::{Completion, Effect, TaskError, secrets::SecretValue};
+use crate::{Completion, Effect, ErrorClass, TaskError, secrets::SecretValue};
 
 /// What stands in a secret's place.
 const STARS: &str = "***";
@@ -80,6 +80,7 @@ impl Redaction {
             TaskError::Retry { message, after } => TaskError::Retry { message: self.text(message), after },
             TaskError::Fail { message } => TaskError::Fail { message: self.text(message) },
             TaskError::Stopped => TaskError::Stopped,
+            TaskError::Classed { class, error } => self.error(*error).of_class(class),
         }
     }
 
@@ -97,7 +98,7 @@ impl Redaction {
             Ok(Err(error)) => Err(self.error(error)),
             Err(panic) => {
                 let message = crate::context::message_of(panic);
-                Err(TaskError::Retry { message: self.text(message), after: None })
+                Err(TaskError::Retry { message: self.text(message), after: None }.of_class(ErrorClass::PANIC))
             }
         }
     }
@@ -187,9 +188,7 @@ mod tests {
     async fn a_panic_does_not_say_a_secret() {
         let attempt = async { panic!("cannot use s3cret") };
         let error = redaction(&["s3cret"]).watch(attempt).await.unwrap_err();
-        assert!(
-            matches!(&error, TaskError::Retry { message, .. } if message.ends_with("cannot use ***")),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("cannot use ***"), "{error}");
+        assert!(matches!(&error, TaskError::Classed { class, .. } if *class == ErrorClass::PANIC));
     }
 }

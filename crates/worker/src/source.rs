@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service};
 
-use crate::{Completion, TaskError, backlog::Backlog, pace::Pace};
+use crate::{Completion, ErrorClass, TaskError, backlog::Backlog, pace::Pace};
 
 /// A claimed task on its way to its kind.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ where
                 match error.downcast::<TaskError>() {
                     Ok(error) => *error,
                     // the catch-panic layer's error, or that of a task which the runtime dropped
-                    Err(error) => TaskError::retry(error),
+                    Err(error) => TaskError::retry(error).of_class(ErrorClass::PANIC),
                 }
             });
             pace.record(started.elapsed());

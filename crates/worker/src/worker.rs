@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    Cancellation, Completion, KindRegistry, StoreArchive, TaskContext, TaskError, WorkerMeters,
+    Cancellation, Completion, ErrorClass, KindRegistry, StoreArchive, TaskContext, TaskError, WorkerMeters,
     acknowledge::Acknowledger,
     backlog::Backlog,
     cache::{Asked, Cache},
@@ -428,7 +428,8 @@ impl Surroundings {
                 // a computation on a thread of its own learns of it this way
                 assignment.stop.cancel();
                 let seconds = claimed.timeout.unwrap_or_default().as_secs_f64();
-                Err(TaskError::Retry { message: format!("the attempt took longer than its time-out of {seconds} s"), after: None })
+                let message = format!("the attempt took longer than its time-out of {seconds} s");
+                Err(TaskError::Retry { message, after: None }.of_class(ErrorClass::TIMEOUT))
             }
         };
         if let Err(error) = &ended {

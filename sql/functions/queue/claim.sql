@@ -31,6 +31,14 @@ $$;
 comment on function queue.claim_order is
     'The priorities that have ready tasks in a pool, in the order in which to serve them: urgent first, unless others have waited for long.';
 
+create or replace function queue.time_left(p_timeout_ms bigint, p_total_ms bigint, p_began_at timestamptz)
+returns bigint language sql stable as $$
+    -- one that has none left is stopped at once, and fails
+    select greatest(1, least(p_timeout_ms, p_total_ms
+        - coalesce(extract(epoch from clock_timestamp() - p_began_at) * 1000, 0)))::bigint
+$$;
+comment on function queue.time_left is 'How long the next attempt at a task may take whose attempts have a time together.';
+
 create or replace function queue.take(p_pool smallint, p_worker uuid, p_count integer, p_after bigint[])
 returns table (
     task_id bigint, attempt_id bigint, priority smallint, seq bigint, run_id uuid, pipeline text, version_id bigint,
@@ -87,7 +95,9 @@ begin
         -- (`offset 0`), whatever statistics say
         select n.task_id, n.attempt_id, v_priority, n.seq, k.run_id, r.pipeline, r.version_id,
                r.logical_date, k.step, s.name, s.kind, k.index, coalesce(k.arguments, s.arguments),
-               k.attempts, k.crashes, s.attempts_max, s.timeout_ms
+               k.attempts, k.crashes, s.attempts_max,
+               case when s.timeout_total_ms is null then s.timeout_ms
+                    else queue.time_left(s.timeout_ms, s.timeout_total_ms, k.began_at) end
         from numbered n
         cross join lateral (select t.* from queue.task t where t.id = n.task_id offset 0) k
         cross join lateral (select p.* from queue.step p where p.run_id = k.run_id and p.index = k.step offset 0) s

@@ -177,7 +177,9 @@ begin
     )
     select l.task_id, l.attempt_id, t.priority, t.seq, k.run_id, r.pipeline, r.version_id,
            r.logical_date, k.step, s.name, s.kind, k.index, coalesce(k.arguments, s.arguments),
-           k.attempts, k.crashes, s.attempts_max, s.timeout_ms
+           k.attempts, k.crashes, s.attempts_max,
+           case when s.timeout_total_ms is null then s.timeout_ms
+                else queue.time_left(s.timeout_ms, s.timeout_total_ms, k.began_at) end
     from leased l
     join taken t using (task_id)
     join queue.task k on k.id = l.task_id

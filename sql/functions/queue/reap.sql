@@ -24,14 +24,21 @@ begin
     ), history as (
         insert into queue.attempt (task_id, attempt_id, worker_id, started_at, outcome, error)
         select l.task_id, l.attempt_id, l.worker_id, l.claimed_at, 'lost', 'the worker stopped beating' from lost l
+    ), counted as (
+        select l.task_id, s.timeout_total_ms is not null as is_timed, l.claimed_at, t.crashes + 1 as crashes,
+               t.crashes + 1 >= coalesce((s.retry_classes -> 'crashed' ->> 'attempts')::int, p_crashes_max) as is_dead
+        from lost l
+        join queue.task t on t.id = l.task_id
+        join queue.step s on s.run_id = t.run_id and s.index = t.step
     ), changed as (
         update queue.task t set
-            crashes = t.crashes + 1,
-            state = case when t.crashes + 1 >= p_crashes_max then 'failed'::queue.task_state else t.state end,
-            error = case when t.crashes + 1 >= p_crashes_max
-                then format('its worker died %s times while running it', t.crashes + 1) else t.error end,
-            finished_at = case when t.crashes + 1 >= p_crashes_max then clock_timestamp() end
-        from lost l where t.id = l.task_id
+            crashes = c.crashes,
+            began_at = case when c.is_timed then coalesce(t.began_at, c.claimed_at) end,
+            state = case when c.is_dead then 'failed'::queue.task_state else t.state end,
+            error = case when c.is_dead
+                then format('its worker died %s times while running it', c.crashes) else t.error end,
+            finished_at = case when c.is_dead then clock_timestamp() end
+        from counted c where t.id = c.task_id
         returning t.id, t.state = 'failed' as dead
     )
     select array_agg(c.id order by c.id), array_agg(c.dead order by c.id) into v_tasks, v_dead from changed c;

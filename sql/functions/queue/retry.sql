@@ -45,9 +45,12 @@ begin
     delete from queue.task t using queue.step s
     where t.run_id = p_run and t.step = any (v_whole) and s.run_id = p_run and s.index = t.step and not s.planned;
     update queue.task t set
-        state = 'blocked', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null
+        state = 'blocked', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null,
+        class_failures = null, began_at = null
     where t.run_id = p_run and t.step = any (v_whole);
-    update queue.task t set state = 'queued', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null
+    update queue.task t set
+        state = 'queued', attempts = 0, crashes = 0, outputs = null, error = null, finished_at = null,
+        class_failures = null, began_at = null
     where t.run_id = p_run and t.step = any (v_partly) and t.state in ('failed', 'cancelled') and t.index >= 0;
     -- ends that nobody has counted yet were those of the tasks as they stood before
     delete from queue.tally y where y.run_id = p_run;

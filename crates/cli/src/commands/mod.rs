@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod alerts;
 pub mod apply;
 pub mod approve;
 pub mod audit;
@@ -70,6 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Tenant(command) => command.run(global).await,
         Command::Diff(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
+        Command::Alerts(command) => command.run(global).await,
         Command::Workers(command) => command.run(global).await,
         Command::Pipeline(command) => command.run(global).await,
         Command::Kinds(command) => command.run(global).await,

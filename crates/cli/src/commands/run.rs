@@ -5,12 +5,13 @@ use std::{process::ExitCode, time::Duration};
 use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sqlx::Connection;
-use tale_pipeline::{PipelineSpec, parse_param_text};
+use tale_pipeline::{PipelineSpec, milliseconds};
 use tale_primitives::{RunId, UtcDay};
 use tale_queue::{
-    Priority, QueueError, RunState, find_pipeline, list_workers, notify_ready, run_progress, run_state,
+    Priority, QueueError, RunState, find_pipeline, list_workers, move_deadline, notify_ready, run_progress,
+    run_state,
 };
 use tale_scheduler::{Trigger, start};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,9 @@ use crate::{
     installation::Installation,
     interrupt,
     operator::{audit, operator},
-    output, pipelines,
+    output,
+    params::ParamArguments,
+    pipelines,
     progress::Progress,
 };
 
@@ -35,9 +38,8 @@ use crate::{
 pub struct Run {
     /// The pipeline's name.
     pipeline: String,
-    /// A parameter; repeat for more.
-    #[arg(short, long = "param", value_name = "KEY=VALUE")]
-    params: Vec<String>,
+    #[command(flatten)]
+    params: ParamArguments,
     /// Prints what the run would do, and starts nothing.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
@@ -53,12 +55,21 @@ pub struct Run {
     /// How urgent its tasks are; what has waited for a minute overtakes one step of urgency.
     #[arg(long, value_enum, default_value_t)]
     priority: Urgency,
+    /// By when it is to have ended, such as 50m after its start; in place of its pipeline's deadline.
+    #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
+    deadline: Option<u64>,
     /// Why it is started; the run and the audit log keep it.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Computes everything: takes no results that earlier runs kept, in sub-runs neither; keeps the new ones.
     #[arg(long)]
     no_cache: bool,
+}
+
+fn duration_ms(text: &str) -> Result<u64, &'static str> {
+    milliseconds(text)
+        .filter(|duration| *duration > 0)
+        .ok_or("write a number and its unit: 30s, 50m or 1h30m")
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -85,7 +96,7 @@ impl Run {
         if self.dry_run {
             let spec = self.find(&installation).await?;
             installation.close().await?;
-            print_plan(global.output, &spec, &read_params(&spec, &self.params)?, self.date)?;
+            print_plan(global.output, &spec, &self.params.read(&spec)?, self.date)?;
             return Ok(ExitCode::SUCCESS);
         }
         let ended = self.start(&installation, &stop).await;
@@ -127,7 +138,7 @@ impl Run {
         stop: &CancellationToken,
     ) -> Result<(Started, Vec<String>), Failure> {
         let spec = self.find(installation).await?;
-        let params = read_params(&spec, &self.params)?;
+        let params = self.params.read(&spec)?;
         let mut connection = installation.connection().await?;
         let mut transaction = connection.begin().await?;
         let trigger = Trigger {
@@ -146,8 +157,12 @@ impl Run {
             fire_time: None,
         };
         let started = start(&mut transaction, trigger).await?;
+        if let (Some(after_ms), true) = (self.deadline, started.is_new) {
+            move_deadline(&mut transaction, started.run, after_ms).await?;
+        }
         if started.is_new {
-            let details = json!({ "pipeline": self.pipeline, "params": self.params, "reason": self.reason });
+            let details =
+                json!({ "pipeline": self.pipeline, "params": self.params.params, "reason": self.reason });
             audit(&mut transaction, "run.start", &started.run.to_string(), &details).await?;
         }
         transaction.commit().await?;
@@ -223,29 +238,6 @@ impl EngineSettings {
             metrics: None,
         }
     }
-}
-
-/// The parameters of `-p key=value` arguments, read as the types that the pipeline declares.
-pub fn read_params(spec: &PipelineSpec, texts: &[String]) -> Result<Map<String, Value>, Failure> {
-    let mut params = Map::new();
-    for text in texts {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err(Failure::new(format!("{text:?} is not a parameter"))
-                .code(UNUSABLE)
-                .help("expected KEY=VALUE"));
-        };
-        let value = parse_param_text(spec, key, value).map_err(|problem| {
-            let failure = Failure::new(problem.to_string()).code(UNUSABLE);
-            match problem.help {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
-        })?;
-        if params.insert(key.to_owned(), value).is_some() {
-            return Err(Failure::new(format!("the parameter {key} is given twice")).code(UNUSABLE));
-        }
-    }
-    Ok(params)
 }
 
 /// Waits until a run ends, showing how far it is.

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use chrono::Utc;
 use clap::Args;
-use tale_queue::{ArchivedRun, RunFilter, RunState, list_archived_runs, list_runs};
+use serde::Serialize;
+use tale_primitives::RunId;
+use tale_queue::{ArchivedRun, RunFilter, RunState, RunSummary, late_runs, list_archived_runs, list_runs};
 
 use crate::{arguments::Global, failure::Failure, installation::Installation, output};
 
@@ -29,6 +31,14 @@ pub struct Runs {
     limit: u32,
 }
 
+/// A run, and whether it went on past its deadline.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    run: RunSummary,
+    is_late: bool,
+}
+
 impl Runs {
     /// Prints the list.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
@@ -40,22 +50,29 @@ impl Runs {
             before: None,
             limit: self.limit,
         };
+        let mut connection = installation.connection().await?;
         if self.archived {
-            let runs = list_archived_runs(&mut *installation.connection().await?, &filter).await?;
+            let runs = list_archived_runs(&mut connection, &filter).await?;
+            drop(connection);
             output::write(global.output, &runs, |runs| archived_table(runs))?;
             installation.close().await?;
             return Ok(ExitCode::SUCCESS);
         }
-        let runs = list_runs(&mut *installation.connection().await?, &filter).await?;
+        let runs = list_runs(&mut connection, &filter).await?;
+        let ids: Vec<RunId> = runs.iter().map(|run| run.id).collect();
+        let late = late_runs(&mut connection, &ids).await?;
+        drop(connection);
+        let runs: Vec<Listed> =
+            runs.into_iter().map(|run| Listed { is_late: late.contains(&run.id), run }).collect();
         output::write(global.output, &runs, |runs| {
             let mut table =
                 output::table(&["run", "pipeline", "state", "steps", "day", "started", "took", "by"]);
-            for run in runs {
+            for Listed { run, is_late } in runs {
                 let ended = run.finished_at.unwrap_or_else(Utc::now);
                 table.add_row([
                     run.id.to_string(),
                     run.pipeline.clone(),
-                    run.state.to_string(),
+                    format!("{}{}", run.state, if *is_late { ", late" } else { "" }),
                     format!("{}/{}", run.steps - i64::from(run.open_steps), run.steps),
                     run.logical_date.to_string(),
                     run.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),

@@ -9,12 +9,13 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::RunId;
 use tale_queue::{
-    ArchivedRun, CacheDecision, QueueError, RunReport, RunState, TaskReport, Unfit, archived_report,
-    cache_decisions, find_archived_run, run_report, unfit_steps,
+    AlertReport, ArchivedRun, CacheDecision, QueueError, RunReport, RunState, TaskReport, Unfit,
+    archived_report, cache_decisions, find_archived_run, find_deadline, list_alerts, run_report, unfit_steps,
 };
 
 use crate::{
     arguments::Global,
+    commands::alerts::consequence,
     engine::archive_of,
     failure::{Failure, UNUSABLE},
     installation::Installation,
@@ -38,26 +39,26 @@ impl Show {
         let shown = self.find(&installation).await;
         installation.close().await?;
         let shown = shown?;
+        let report = &shown.report;
         match global.output {
             output::Format::Json => output::json(&shown)?,
             output::Format::Table => {
-                let Shown { report, archived, unfit, cache } = shown;
-                output::line(&heading(&report))?;
-                if let Some(archived) = archived {
+                output::line(&heading(&shown))?;
+                if let Some(archived) = &shown.archived {
                     let at = archived.archived_at.format("%Y-%m-%d %H:%M:%S UTC");
                     output::line(&format!("archived {at} in object {}", archived.object.digest))?;
                 }
-                for unfit in &unfit {
+                for unfit in &shown.unfit {
                     output::line(&format!("can never run as it is: {unfit}"))?;
                 }
-                output::line(&steps(&report).to_string())?;
+                output::line(&steps(report).to_string())?;
                 let tasks: Vec<&TaskReport> =
                     report.tasks.iter().filter(|task| self.tasks || is_noteworthy(task)).collect();
                 if !tasks.is_empty() {
-                    output::line(&task_table(&report, &tasks).to_string())?;
+                    output::line(&task_table(report, &tasks).to_string())?;
                 }
-                if !cache.is_empty() {
-                    output::line(&cache_table(&report, &cache, self.tasks).to_string())?;
+                if !shown.cache.is_empty() {
+                    output::line(&cache_table(report, &shown.cache, self.tasks).to_string())?;
                 }
                 if let Some(outputs) = &report.outputs {
                     output::line("outputs:")?;
@@ -71,17 +72,19 @@ impl Show {
     /// The run, from the database or from its archive.
     async fn find(&self, installation: &Installation) -> Result<Shown, Failure> {
         let mut connection = installation.connection().await?;
-        if let Some(archived) = find_archived_run(&mut connection, self.run).await? {
-            let report = archived_report(&*archive_of(installation), &archived).await?;
-            return Ok(Shown { report, archived: Some(archived), unfit: vec![], cache: vec![] });
-        }
-        let report = find(&mut connection, self.run).await?;
+        let archived = find_archived_run(&mut connection, self.run).await?;
+        let report = match &archived {
+            Some(archived) => archived_report(&*archive_of(installation), archived).await?,
+            None => find(&mut connection, self.run).await?,
+        };
         let unfit = match report.finished_at {
             Some(_) => vec![],
             None => unfit_steps(&mut connection, Some(self.run)).await?,
         };
         let cache = cache_decisions(&mut connection, self.run).await?;
-        Ok(Shown { report, archived: None, unfit, cache })
+        let deadline = find_deadline(&mut connection, self.run).await?;
+        let alerts = list_alerts(&mut connection, Some(self.run), None, 10).await?;
+        Ok(Shown { report, archived, unfit, cache, deadline, alerts })
     }
 }
 
@@ -97,6 +100,9 @@ struct Shown {
     unfit: Vec<Unfit>,
     /// Why tasks of steps with a cache took an earlier result, or did not.
     cache: Vec<CacheDecision>,
+    /// By when it is to have ended; nothing once that is past.
+    deadline: Option<DateTime<Utc>>,
+    alerts: Vec<AlertReport>,
 }
 
 async fn find(connection: &mut PgConnection, run: RunId) -> Result<RunReport, Failure> {
@@ -106,7 +112,8 @@ async fn find(connection: &mut PgConnection, run: RunId) -> Result<RunReport, Fa
     })
 }
 
-fn heading(report: &RunReport) -> String {
+fn heading(shown: &Shown) -> String {
+    let Shown { report, deadline, alerts, .. } = shown;
     let mut heading = format!(
         "run {} of {} ({}): {}, {}",
         report.id,
@@ -123,6 +130,16 @@ fn heading(report: &RunReport) -> String {
         report.created_at.format("%Y-%m-%d %H:%M:%S UTC"),
         report.trigger
     ));
+    if let Some(deadline) = deadline {
+        heading.push_str(&format!("\nto end by {}", deadline.format("%Y-%m-%d %H:%M:%S UTC")));
+    }
+    for alert in alerts {
+        heading.push_str(&format!("\nwas to end by {}", alert.due_at.format("%Y-%m-%d %H:%M:%S UTC")));
+        let then = consequence(alert);
+        if !then.is_empty() {
+            heading.push_str(&format!("; {then}"));
+        }
+    }
     heading
 }
 

@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 53] = [
+const COMMANDS: [&str; 54] = [
     "demo",
     "up",
     "serve",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 53] = [
     "schedule pause",
     "schedule resume",
     "triggers",
+    "alerts",
     "backfill",
     "show",
     "logs",

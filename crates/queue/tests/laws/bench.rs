@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use tale_primitives::{Digest, RunId, UtcDay, WorkerId};
 use tale_queue::{
-    ClaimedTask, Claimer, JoinRule, Lease, Limit, NewRun, NewStep, NewTask, NewWorker, Parent, Priority,
-    Resources, Retry, RunReport, RunState, SCHEDULER_POOL, Success, apply_pipeline, complete, fold_tallies,
-    register_worker, run_report, start_run,
+    ClaimedTask, Claimer, JoinRule, Lease, Limit, NewRun, NewStep, NewTask, NewWorker, Parent, Patience,
+    Priority, Resources, Retry, RunReport, RunState, SCHEDULER_POOL, Success, apply_pipeline, complete,
+    fold_tallies, register_worker, run_report, start_run,
 };
 use tale_testkit::TestDatabase;
 
@@ -179,7 +179,13 @@ pub fn success(lease: Lease) -> Success {
 }
 
 pub fn failure(lease: Lease) -> tale_queue::Failure {
-    tale_queue::Failure { lease, error: "it broke".to_owned(), is_final: false, retry_after: None }
+    tale_queue::Failure {
+        lease,
+        error: "it broke".to_owned(),
+        is_final: false,
+        retry_after: None,
+        class: None,
+    }
 }
 
 pub fn final_failure(lease: Lease) -> tale_queue::Failure {
@@ -196,6 +202,7 @@ pub fn step(name: &str, needs: u32, dependents: &[u16], tasks: u32) -> NewStep {
         pool: "cpu".to_owned(),
         retry: Retry { attempts_max: 1, backoff_base_ms: 0, backoff_cap_ms: 0 },
         timeout_ms: None,
+        patience: Patience::default(),
         tolerate_ppm: 0,
         sequence: false,
         join: JoinRule::AllSuccess,

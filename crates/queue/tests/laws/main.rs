@@ -19,6 +19,7 @@ mod memory;
 mod outcomes;
 mod pains;
 mod parts;
+mod patience;
 mod retention;
 mod retries;
 mod runs;

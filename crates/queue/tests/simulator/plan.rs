@@ -2,7 +2,9 @@
 
 use rand::{Rng, RngExt};
 use serde_json::Value;
-use tale_queue::{JoinRule, Limit, NewStep, NewTask, Priority, Rate, Resources, Retry, SCHEDULER_POOL};
+use tale_queue::{
+    JoinRule, Limit, NewStep, NewTask, Patience, Priority, Rate, Resources, Retry, SCHEDULER_POOL,
+};
 
 /// A rate of so many in ten hours: none comes back but those that the world hands out.
 pub const RATE_MS: u64 = 36_000_000;
@@ -182,6 +184,7 @@ impl StepPlan {
             pool: if self.is_schedulers() { SCHEDULER_POOL } else { "cpu" }.to_owned(),
             retry: Retry { attempts_max: self.attempts_max, backoff_base_ms: 60_000, backoff_cap_ms: 90_000 },
             timeout_ms: None,
+            patience: Patience::default(),
             tolerate_ppm: self.tolerate_ppm,
             join: self.join,
             is_finally: self.is_finally,

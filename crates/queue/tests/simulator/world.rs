@@ -229,7 +229,7 @@ impl World {
 
     fn failure(&self, lease: Lease) -> Failure {
         let is_final = self.auditor.fate(self.auditor.keys[&lease.task]).is_final;
-        Failure { lease, error: "fate".to_owned(), is_final, retry_after: None }
+        Failure { lease, error: "fate".to_owned(), is_final, retry_after: None, class: None }
     }
 
     async fn acknowledge(&mut self, worker: usize, decision: Decision) {

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod backfills;
+mod deadlines;
 mod engine;
 mod fan_outs;
 mod schedules;

@@ -12,7 +12,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, ErrorClass, Kind, TaskContext, TaskError};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use super::{
@@ -184,16 +184,22 @@ fn refuse_start(program: &str, error: &io::Error) -> TaskError {
 fn judge(arguments: &Arguments, program: &str, status: ExitStatus, end: End) -> Result<Outputs, TaskError> {
     let complaint = if end.complaint.is_empty() { String::new() } else { format!(": {}", end.complaint) };
     let Some(code) = status.code() else {
-        return Err(TaskError::retry(format!("{program} was killed by a signal ({status}){complaint}")));
+        let message = format!("{program} was killed by a signal ({status}){complaint}");
+        return Err(TaskError::retry(message).of_class(ErrorClass::SIGNAL));
     };
+    let class = ErrorClass::new(&format!("exit-{code}"));
     match arguments.exit_codes.meaning(code) {
         Meaning::Success => {
             let value = value(arguments.output, program, end.last_line)?;
             Ok(Outputs { exit_code: code, stdout: end.tail, value })
         }
-        Meaning::Retry => Err(TaskError::retry(format!("{program} exited with code {code}{complaint}"))),
+        Meaning::Retry => {
+            let message = format!("{program} exited with code {code}{complaint}");
+            Err(TaskError::retry(message).of_class(class))
+        }
         Meaning::Fail => {
-            Err(TaskError::fail(format!("{program} exited with code {code}, for good{complaint}")))
+            let message = format!("{program} exited with code {code}, for good{complaint}");
+            Err(TaskError::fail(message).of_class(class))
         }
     }
 }

@@ -7,7 +7,7 @@ use reqwest::{
     header::{self, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
-use tale_worker::TaskError;
+use tale_worker::{ErrorClass, TaskError};
 use tokio::sync::OnceCell;
 
 use super::request::{Arguments, Method};
@@ -192,7 +192,11 @@ fn refuse(method: &str, url: &Url, error: reqwest::Error) -> TaskError {
         message.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    if is_final { TaskError::fail(message) } else { TaskError::retry(message) }
+    if is_final {
+        return TaskError::fail(message);
+    }
+    let class = if error.is_timeout() { ErrorClass::TIMEOUT } else { ErrorClass::CONNECTION };
+    TaskError::retry(message).of_class(class)
 }
 
 /// A URL without what may hold secrets: credentials, query and fragment.

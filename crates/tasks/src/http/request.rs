@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tale_storage::ObjectRef;
-use tale_worker::{Caching, Completion, Kind, TaskContext, TaskError};
+use tale_worker::{Caching, Completion, ErrorClass, Kind, TaskContext, TaskError};
 
 use super::{
     body,
@@ -157,7 +157,7 @@ impl Kind for Http {
                 place(&arguments.url),
                 arguments.timeout_seconds
             );
-            Err(TaskError::retry(message))
+            Err(TaskError::retry(message).of_class(ErrorClass::TIMEOUT))
         })
     }
 }
@@ -174,10 +174,14 @@ async fn exchange(context: &TaskContext, arguments: &Arguments) -> Result<Comple
         let after = retry_after(response.headers(), std::time::SystemTime::now());
         let says = body::excerpt(context, response).await;
         let message = format!("{request} answered {status}{says}");
-        return Err(match arguments.retry.contains(&status.as_u16()) {
+        let error = match arguments.retry.contains(&status.as_u16()) {
             true => TaskError::Retry { message, after },
             false => TaskError::fail(message),
-        });
+        };
+        return Err(error.of_class(match status {
+            StatusCode::TOO_MANY_REQUESTS => ErrorClass::THROTTLED,
+            status => ErrorClass::new(&format!("http-{}", status.as_u16())),
+        }));
     }
     let headers = arguments.keep_headers.iter().filter_map(|name| {
         let name = name.to_ascii_lowercase();

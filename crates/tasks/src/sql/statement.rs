@@ -1,7 +1,7 @@
 //! What a statement for PostgreSQL may be, and where in it an error is.
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
-use tale_worker::TaskError;
+use tale_worker::{ErrorClass, TaskError};
 
 /// Statements that may change rows.
 const CHANGING: [&str; 6] = ["insert", "update", "delete", "merge", "with", "call"];
@@ -72,7 +72,7 @@ pub(super) fn refuse(argument: &str, statement: &str, offset: usize, error: sqlx
     let Some(refused) =
         error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
     else {
-        return TaskError::retry(error);
+        return TaskError::retry(error).of_class(ErrorClass::CONNECTION);
     };
     let place = match refused.position() {
         Some(PgErrorPosition::Original(at)) if at > offset => place_of(statement, at - offset),
@@ -86,7 +86,8 @@ pub(super) fn refuse(argument: &str, statement: &str, offset: usize, error: sqlx
     // collided, or where it took too long (classes 08, 40, 53, 55, 57, 58)
     let is_transient =
         ["08", "40", "53", "55", "57", "58"].iter().any(|class| refused.code().starts_with(class));
-    if is_transient { TaskError::retry(message) } else { TaskError::fail(message) }
+    let error = if is_transient { TaskError::retry(message) } else { TaskError::fail(message) };
+    error.of_class(ErrorClass::new(&format!("sql-{}", refused.code())))
 }
 
 /// Line and column of a character, from 1.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tale_primitives::{Digest, RunId};
 use tale_queue::{
-    LogFilter, LogReader, NewRun, NewStep, NewTask, Priority, QueueError, Retry, RunReport, RunState, Wake,
-    apply_pipeline, promote_due, reap, run_report, run_state, start_run,
+    LogFilter, LogReader, NewRun, NewStep, NewTask, Patience, Priority, QueueError, Retry, RunReport,
+    RunState, Wake, apply_pipeline, promote_due, reap, run_report, run_state, start_run,
 };
 use tale_storage::Store;
 use tale_testkit::TestDatabase;
@@ -196,6 +196,7 @@ pub fn step(kind: &str, arguments: Value) -> NewStep {
         pool: "cpu".to_owned(),
         retry: Retry { attempts_max: 3, backoff_base_ms: 0, backoff_cap_ms: 0 },
         timeout_ms: None,
+        patience: Patience::default(),
         tolerate_ppm: 0,
         join: tale_queue::JoinRule::AllSuccess,
         is_finally: false,

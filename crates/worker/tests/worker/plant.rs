@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tale_primitives::{Digest, RunId};
 use tale_queue::{
-    JoinRule, Limit, NewRun, NewStep, NewTask, Priority, Resources, Retry, RunReport, RunState, Wake,
-    apply_pipeline, promote_due, reap, run_report, run_state, start_run,
+    JoinRule, Limit, NewRun, NewStep, NewTask, Patience, Priority, Resources, Retry, RunReport, RunState,
+    Wake, apply_pipeline, promote_due, reap, run_report, run_state, start_run,
 };
 use tale_storage::{ObjectRef, Store};
 use tale_testkit::TestDatabase;
@@ -181,6 +181,7 @@ pub fn step(arguments: Vec<Value>) -> NewStep {
         pool: "cpu".to_owned(),
         retry: Retry { attempts_max: 1, backoff_base_ms: 0, backoff_cap_ms: 0 },
         timeout_ms: None,
+        patience: Patience::default(),
         tolerate_ppm: 0,
         sequence: false,
         join: JoinRule::AllSuccess,

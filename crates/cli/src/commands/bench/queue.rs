@@ -7,12 +7,13 @@ use std::{
 
 use clap::{Args, value_parser};
 use serde::Serialize;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tale_database::ScratchDatabase;
-use tale_queue::{apply_pipeline, read_backlog};
-use tale_scheduler::start;
+use tale_queue::{Wake, apply_pipeline, read_backlog};
+use tale_scheduler::{Scheduler, SchedulerSettings, start};
 use tale_tasks::kinds;
 use tokio::time;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     engine::{CONNECTIONS, Engine, trigger},
@@ -64,6 +65,8 @@ struct Measured {
     ratio: f64,
     /// Planning the runs and inserting their tasks, before the worker starts.
     planning_seconds: f64,
+    /// How far that made the process grow beyond what it had needed before.
+    planning_memory_bytes: u64,
     wal_bytes_per_task: f64,
     durable: bool,
     old_snapshot: bool,
@@ -85,6 +88,8 @@ impl Queue {
             table.add_row(["shape".to_owned(), measured.shape.as_str().to_owned()]);
             table.add_row(["tasks".to_owned(), measured.tasks.to_string()]);
             table.add_row(["planning and inserting".to_owned(), output::duration(measured.planning_seconds)]);
+            let megabytes = format!("{} MB", measured.planning_memory_bytes / 1_000_000);
+            table.add_row(["memory that took".to_owned(), megabytes]);
             table.add_row(["running".to_owned(), output::duration(measured.seconds)]);
             table.add_row(["tasks per second".to_owned(), format!("{:.0}", measured.tasks_per_second)]);
             let raw = format!("{:.0}", measured.raw_sql_per_second);
@@ -112,6 +117,7 @@ impl Queue {
         let runs = self.shape.runs(self.tasks);
         let tasks = self.shape.tasks_of(&runs);
         let mut connection = database.acquire().await?;
+        let memory_before = memory_peak_bytes();
         let began = Instant::now();
         let spec = self.shape.spec()?;
         apply_pipeline(&mut connection, spec.name.as_str(), spec.digest()?, &spec.to_json()?).await?;
@@ -122,7 +128,9 @@ impl Queue {
             }
             transaction.commit().await?;
         }
+        insert_fan_outs(&database, &mut connection).await?;
         let planning_seconds = began.elapsed().as_secs_f64();
+        let planning_memory_bytes = memory_peak_bytes().saturating_sub(memory_before);
         connection.execute("vacuum analyze").await?;
 
         let mut reporter = database.acquire().await?;
@@ -163,12 +171,37 @@ impl Queue {
             raw_sql_per_second,
             ratio: tasks_per_second / raw_sql_per_second,
             planning_seconds,
+            planning_memory_bytes,
             wal_bytes_per_task: wal as f64 / tasks as f64,
             durable: !self.no_durable,
             old_snapshot: self.old_snapshot,
             slots: self.slots,
         })
     }
+}
+
+/// Lets a scheduler insert the fan-outs that are too large to be inserted when their run starts.
+async fn insert_fan_outs(database: &PgPool, connection: &mut PgConnection) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let scheduler = Scheduler {
+        database: database.clone(),
+        settings: SchedulerSettings::default(),
+        wake: Wake::start(database.clone()),
+    };
+    let running = tokio::spawn(scheduler.run(stop.clone()));
+    while read_backlog(connection).await?.steps_expanding > 0 {
+        time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.cancel();
+    running.await.map_err(|error| Failure::new(format!("the scheduler stopped: {error}")))
+}
+
+/// The most memory that this process has had, where the system tells.
+fn memory_peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or_default() * 1024
 }
 
 /// How many bytes of WAL the server has written so far.

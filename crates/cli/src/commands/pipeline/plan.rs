@@ -23,10 +23,11 @@ use super::{
 };
 use crate::{
     arguments::Global,
-    commands::run::read_params,
     failure::{Failure, UNUSABLE},
     installation::{Installation, data_directory},
-    output, pipelines,
+    output,
+    params::ParamArguments,
+    pipelines,
 };
 
 /// Prints what a run of a pipeline would do; runs nothing.
@@ -36,9 +37,8 @@ use crate::{
 pub struct Plan {
     /// The pipeline's name, or a file that defines it.
     name: String,
-    /// A parameter; repeat for more.
-    #[arg(short, long = "param", value_name = "KEY=VALUE")]
-    params: Vec<String>,
+    #[command(flatten)]
+    params: ParamArguments,
     /// The folder of pipeline files; `pipelines`, or else the pipelines that are built in.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -90,7 +90,7 @@ impl Plan {
     /// Finds, plans and prints.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let spec = self.find(global).await?;
-        let params = read_params(&spec, &self.params)?;
+        let params = self.params.read(&spec)?;
         print_plan(global.output, &spec, &params, self.date)?;
         Ok(ExitCode::SUCCESS)
     }

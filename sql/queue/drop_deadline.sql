@@ -1,0 +1,1 @@
+delete from queue.deadline d where d.run_id = $1

@@ -1,0 +1,1 @@
+select queue.stop_overdue() as "stopped!"
