@@ -93,7 +93,8 @@ fn a_runs_log_lineage_and_events_outlive_its_rows() {
 
     let mut all = logs(&place, &[&run]);
     all.sort();
-    assert_eq!(all, ["once", "upon"]);
+    // the queries say how many rows they gave
+    assert_eq!((all.len(), &all[2..]), (4, &["once".to_owned(), "upon".to_owned()][..]));
     assert_eq!(logs(&place, &[&run, "--step", "tell", "--task", "1", "--attempt", "1"]), ["upon"]);
     assert!(logs(&place, &[&run, "--attempt", "2"]).is_empty());
     tale(&place, &["logs", &run, "--task", "-1"]).failed(2, &["--task"]);
