@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_task_under_suspicion_waits_for_the_others_and_then_runs_alone() {
         let backlog = Backlog::new(4);
-        assert_eq!(tasks(backlog.add([assignment(1, 0), assignment(2, 2), assignment(3, 1)])), [0_i64; 0]);
+        assert!(backlog.add([assignment(1, 0), assignment(2, 2), assignment(3, 1)]).is_empty());
         assert!(backlog.is_isolating());
         assert_eq!([start(&backlog), start(&backlog), start(&backlog)], [Some(1), Some(3), None]);
         backlog.free_slot();
@@ -208,7 +208,7 @@ mod tests {
         assert!(backlog.is_isolating());
         backlog.free_slot();
         assert!(!backlog.is_isolating());
-        assert_eq!(tasks(backlog.add([assignment(4, 0)])), [0_i64; 0]);
+        assert!(backlog.add([assignment(4, 0)]).is_empty());
         assert_eq!(start(&backlog), Some(4));
     }
 

@@ -14,7 +14,7 @@ use crate::weather::{audit, calm_down, man, prepare, until_ready};
 /// `TALE_CUTS=500` for more of them.
 #[test]
 fn connections_that_are_cut_at_any_byte_lose_and_repeat_nothing() {
-    let cuts: u32 = std::env::var("TALE_CUTS").ok().map_or(100, |text| text.parse().expect("a number"));
+    let cuts: u32 = std::env::var("TALE_CUTS").ok().map_or(40, |text| text.parse().expect("a number"));
     for seed in seeds(1) {
         let _notice = announce_on_panic(seed);
         let mut server = Server::start().unwrap();
