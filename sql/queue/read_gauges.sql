@@ -4,9 +4,10 @@ with pools as (
            coalesce(h.leases, 0) as leases, coalesce(w.workers, 0) as workers, coalesce(w.slots, 0) as slots
     from queue.pool p
     left join (
-        select c.pool, count(*) as ready,
+        -- what waits in a pool's lanes waits for the pool's workers
+        select coalesce(n.pool, c.pool) as pool, count(*) as ready,
                greatest(extract(epoch from clock_timestamp() - min(c.entered_at)), 0)::float8 as oldest_seconds
-        from queue.ready c group by c.pool
+        from queue.ready c left join queue.lane n on n.id = c.pool group by 1
     ) r on r.pool = p.id
     left join (
         select w.pool, count(*) as leases
@@ -15,6 +16,7 @@ with pools as (
     left join (
         select w.pool, count(*) as workers, sum(w.slots) as slots from queue.worker w group by w.pool
     ) w on w.pool = p.id
+    where not exists (select 1 from queue.lane n where n.id = p.id)
     order by p.name
 ), waits as (
     select w.key, count(*) as waiting from queue.waiting w group by w.key

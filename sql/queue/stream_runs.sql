@@ -10,7 +10,9 @@ select jsonb_build_object('run', to_jsonb(r) || jsonb_build_object(
 from ids i join queue.run r on r.id = i.run_id join queue.pipeline_version v on v.id = r.version_id
 union all
 select jsonb_build_object('step', to_jsonb(s) || jsonb_build_object('pool', p.name))::text
-from ids i join queue.step s on s.run_id = i.run_id join queue.pool p on p.id = s.pool
+from ids i join queue.step s on s.run_id = i.run_id
+left join queue.lane n on n.id = s.pool
+join queue.pool p on p.id = coalesce(n.pool, s.pool)
 union all
 select jsonb_build_object('task', to_jsonb(t) || jsonb_build_object(
            'child_run', (select c.id from queue.run c where c.parent_task = t.id)))::text
