@@ -20,11 +20,8 @@ const fn mutation(
 pub const MUTATIONS: [Mutation; 17] = [
     mutation(
         "acknowledgements are not fenced",
-        "finish",
-        &[
-            ("l.task_id = u.task_id and l.attempt_id = u.attempt_id", "l.task_id = u.task_id"),
-            ("using (task_id, attempt_id)", "using (task_id)"),
-        ],
+        "held_leases",
+        &[("k.task_id = u.task_id and k.attempt_id = u.attempt_id", "k.task_id = u.task_id")],
     ),
     mutation("handing back is not fenced", "release_leases", &[("and l.attempt_id = u.attempt_id", "")]),
     mutation(
@@ -57,7 +54,7 @@ pub const MUTATIONS: [Mutation; 17] = [
         "count_off",
         &[("s.tasks_open - f.ended", "greatest(s.tasks_open - f.ended - 1, 0)")],
     ),
-    mutation("failures are not counted", "count_off", &[("s.tasks_failed + f.failed", "s.tasks_failed")]),
+    mutation("failures are not counted", "count_off", &[("s.tasks_failed + j.failed", "s.tasks_failed")]),
     mutation(
         "a failed step bars nothing",
         "settle_steps",
