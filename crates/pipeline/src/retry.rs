@@ -63,12 +63,12 @@ impl Reader<'_, '_> {
             self.problems.add("bad-class", class.key_span.clone(), message, help.to_owned());
         }
         let entries = self.map(&class.value, "a class of errors")?;
-        if class.key == CRASHED {
-            if let Some(backoff) = entries.iter().find(|entry| entry.key == "backoff") {
-                let message = "a task that lost its worker is tried again at once";
-                let help = "take `backoff` out; `attempts` says how many workers it may lose".to_owned();
-                self.problems.add("needless-backoff", backoff.key_span.clone(), message, help);
-            }
+        if class.key == CRASHED
+            && let Some(backoff) = entries.iter().find(|entry| entry.key == "backoff")
+        {
+            let message = "a task that lost its worker is tried again at once";
+            let help = "take `backoff` out; `attempts` says how many workers it may lose".to_owned();
+            self.problems.add("needless-backoff", backoff.key_span.clone(), message, help);
         }
         self.known_keys(entries, &CLASS_KEYS, "a class of errors");
         Some(self.policy_over(entries, usual))

@@ -42,7 +42,7 @@ pub enum TraceError {
 pub fn start_traces(runtime: &Handle) -> Result<Option<Traces>, TraceError> {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_off = std::env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));
-    if is_off || !ENDPOINTS.iter().any(|name| is_set(&name)) {
+    if is_off || !ENDPOINTS.iter().any(is_set) {
         return Ok(None);
     }
     let client = reqwest::Client::builder().timeout(ANSWERED_WITHIN).build().map_err(TraceError::Client)?;

@@ -22,11 +22,10 @@ impl Sheet {
         labels: [&str; N],
         values: impl IntoIterator<Item = ([impl AsRef<str> + Debug; N], f64)>,
     ) -> Self {
-        let gauges = GaugeVec::new(Opts::new(name, help), &labels).map(|gauges| {
+        let gauges = GaugeVec::new(Opts::new(name, help), &labels).inspect(|gauges| {
             for (under, value) in values {
                 gauges.with_label_values(&under).set(value);
             }
-            gauges
         });
         self.add(name, gauges)
     }
@@ -46,11 +45,10 @@ impl Sheet {
         labels: [&str; N],
         values: impl IntoIterator<Item = ([impl AsRef<str> + Debug; N], u64)>,
     ) -> Self {
-        let totals = CounterVec::new(Opts::new(name, help), &labels).map(|totals| {
+        let totals = CounterVec::new(Opts::new(name, help), &labels).inspect(|totals| {
             for (under, value) in values {
                 totals.with_label_values(&under).inc_by(value as f64);
             }
-            totals
         });
         self.add(name, totals)
     }
