@@ -97,7 +97,7 @@ fn a_runs_log_lineage_and_events_outlive_its_rows() {
     assert_eq!((all.len(), &all[2..]), (4, &["once".to_owned(), "upon".to_owned()][..]));
     assert_eq!(logs(&place, &[&run, "--step", "tell", "--task", "1", "--attempt", "1"]), ["upon"]);
     assert!(logs(&place, &[&run, "--attempt", "2"]).is_empty());
-    tale(&place, &["logs", &run, "--task", "-1"]).failed(2, &["--task"]);
+    tale(&place, &["logs", &run, "--task=-1"]).failed(2, &["--task"]);
 
     let up = json(&place, &["lineage", "report"]);
     let steps: Vec<&str> =

@@ -100,7 +100,8 @@ async fn runs_are_counted_by_state_through_every_change_of_state_and_fold() {
     complete(&mut worker.connection, &[success(task.lease)]).await.unwrap();
     set_pipeline_paused(&mut worker.connection, "law", true).await.unwrap();
     retry_run(&mut worker.connection, first, &Again { from: vec![], only_failed: false }).await.unwrap();
-    assert_eq!(counts(&gauges(&bench).await), [0, 1, 1, 1, 0], "an end stays counted when it is retried");
+    let waits = "an end stays counted when it is retried, and the run waits for its paused pipeline";
+    assert_eq!(counts(&gauges(&bench).await), [1, 0, 1, 1, 0], "{waits}");
     request_cancellation(&mut worker.connection, first).await.unwrap();
     sweep_cancelled(&mut worker.connection).await.unwrap();
     assert_eq!(counts(&gauges(&bench).await), [0, 0, 1, 1, 1]);
