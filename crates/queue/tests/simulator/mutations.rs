@@ -60,7 +60,7 @@ pub const MUTATIONS: [Mutation; 17] = [
         "settle_steps",
         &[("when 'all_success' then r.good < r.ends", "when 'all_success' then false")],
     ),
-    mutation("a lost worker is no crash", "reap", &[("crashes = t.crashes + 1,", "crashes = t.crashes,")]),
+    mutation("a lost worker is no crash", "reap", &[("crashes = c.crashes,", "crashes = t.crashes,")]),
     mutation(
         "a stopped run keeps its leases",
         "sweep_cancelled",
