@@ -417,12 +417,12 @@ impl Surroundings {
             biased;
             () = assignment.stop.cancelled() => Err(TaskError::Stopped),
             result = attempt => result.map(|completion| {
-                let completion =
-                    lineage::traced(completion, claimed, &traffic, &redaction, started.elapsed());
-                match keeping {
+                // before lineage adds its effect: a result that comes with effects is not kept
+                let completion = match keeping {
                     Some(keeping) => keeping.keep(completion),
                     None => completion,
-                }
+                };
+                lineage::traced(completion, claimed, &traffic, &redaction, started.elapsed())
             }),
             () = expired => {
                 // a computation on a thread of its own learns of it this way
