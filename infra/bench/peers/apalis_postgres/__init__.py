@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).parent / "program"
 
 class ApalisPostgres(Drain):
     name = "apalis-postgres"
-    about = "four workers in one process, claims of 500, `lock_tasks` off, no results, polling every 10 ms"
+    about = "four workers in one process, claims of 500, `lock_tasks` off, polling every 10 ms"
     # Workers, not processes: they share a runtime.
     processes = 4
 
