@@ -93,6 +93,10 @@ pub async fn gather_inputs(
     let rows = sqlx::query_file!("../../sql/treasury/list_unsettled_contributions.sql", epoch.date())
         .fetch_all(&mut *conn)
         .await?;
+    // another may have sealed the day between the two looks, and what it counted is missing from these rows
+    if let Some(sealed) = load_inputs(conn, epoch).await? {
+        return Ok(sealed);
+    }
     let mut sources = BTreeSet::new();
     let mut points_by_generator: BTreeMap<GeneratorId, i64> = BTreeMap::new();
     for row in rows {
