@@ -87,13 +87,10 @@ pub async fn gather_inputs(
     epoch: UtcDay,
     ruleset: u32,
 ) -> Result<SealedInputs, TreasuryError> {
-    if let Some(sealed) = load_inputs(conn, epoch).await? {
-        return Ok(sealed);
-    }
     let rows = sqlx::query_file!("../../sql/treasury/list_unsettled_contributions.sql", epoch.date())
         .fetch_all(&mut *conn)
         .await?;
-    // another may have sealed the day between the two looks, and what it counted is missing from these rows
+    // after the rows: whatever another has sealed and so taken from them is then seen here
     if let Some(sealed) = load_inputs(conn, epoch).await? {
         return Ok(sealed);
     }
