@@ -9,7 +9,9 @@ mod merkle;
 mod publication;
 mod ruleset;
 mod settlement;
+mod token_start;
 mod transition;
+mod vesting;
 
 pub use allocation::{Allocation, allocate};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
@@ -22,4 +24,9 @@ pub use merkle::{
 pub use publication::publish_epoch;
 pub use ruleset::{GeneratorPool, Ruleset};
 pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
+pub use token_start::{TokenStart, set_token_start, today, token_start};
 pub use transition::{Transition, post_epoch, record_result, seal_epoch};
+pub use vesting::{
+    Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
+    VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};
