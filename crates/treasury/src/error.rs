@@ -1,6 +1,6 @@
 use tale_ledger::LedgerError;
 use tale_network::NetworkError;
-use tale_primitives::{Amount, Digest, GeneratorId, UtcDay};
+use tale_primitives::{AllocationOverflow, Amount, Digest, GeneratorId, UtcDay};
 
 use crate::{EpochState, MerkleError, VestingError};
 
@@ -8,11 +8,8 @@ use crate::{EpochState, MerkleError, VestingError};
 #[derive(Debug, thiserror::Error)]
 pub enum TreasuryError {
     /// A product or sum beyond 256 bits.
-    #[error("dividing {pool} takes numbers beyond 256 bits")]
-    AllocationOverflow {
-        /// The pool.
-        pool: Amount,
-    },
+    #[error(transparent)]
+    AllocationOverflow(#[from] AllocationOverflow),
     /// Points that do not fit in 64 bits when added up.
     #[error("the points of epoch {epoch} do not fit in 64 bits")]
     PointsOverflow {

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod allocation;
 mod claims;
 mod contribution;
 mod epoch;
@@ -13,7 +12,6 @@ mod token_start;
 mod transition;
 mod vesting;
 
-pub use allocation::{Allocation, allocate};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
 pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
 pub use epoch::{Epoch, EpochState, find_epoch, list_epochs, load_inputs, load_result};
@@ -24,6 +22,7 @@ pub use merkle::{
 pub use publication::publish_epoch;
 pub use ruleset::{GeneratorPool, Ruleset};
 pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
+pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
 pub use token_start::{TokenStart, set_token_start, today, token_start};
 pub use transition::{Transition, post_epoch, record_result, seal_epoch};
 pub use vesting::{
