@@ -8,7 +8,9 @@ mod merkle;
 mod publication;
 mod ruleset;
 mod settlement;
+mod token_start;
 mod transition;
+mod vesting;
 
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
 pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
@@ -21,4 +23,9 @@ pub use publication::publish_epoch;
 pub use ruleset::{GeneratorPool, Ruleset};
 pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
 pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
+pub use token_start::{TokenStart, set_token_start, today, token_start};
 pub use transition::{Transition, post_epoch, record_result, seal_epoch};
+pub use vesting::{
+    Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
+    VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};
