@@ -118,7 +118,8 @@ pub async fn read_claims(
         .await?;
     }
     if let Some((block, found)) = &lost {
-        let what = format!("{} claims were orphaned, {} journals compensated", read.orphaned, read.compensated);
+        let what =
+            format!("{} claims were orphaned, {} journals compensated", read.orphaned, read.compensated);
         alert(&mut database, contract, (block.number, block.hash), *found, &what).await?;
         database.commit().await?;
         return Err(ChainError::DeepReorganisation { block: block.number, what });
@@ -181,12 +182,8 @@ async fn fetch(contract: &DistributorContract, from: u64, head: u64) -> Result<V
     let mut next = from;
     while next <= head {
         let last = head.min(next + BLOCKS_AT_ONCE - 1);
-        let logs = contract.endpoint.logs(
-            chain_address(contract.address()),
-            Claimed::SIGNATURE_HASH,
-            next,
-            last,
-        );
+        let logs =
+            contract.endpoint.logs(chain_address(contract.address()), Claimed::SIGNATURE_HASH, next, last);
         for log in logs.await? {
             claims.push(Claim::decode(&log)?);
         }

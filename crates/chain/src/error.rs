@@ -61,7 +61,9 @@ pub enum ChainError {
         contract: Address,
     },
     /// Claims are paid by one distributor: a tree that two pay is paid twice.
-    #[error("claims are paid by {registered} on chain {registered_chain}, not by {given} on chain {given_chain}")]
+    #[error(
+        "claims are paid by {registered} on chain {registered_chain}, not by {given} on chain {given_chain}"
+    )]
     OtherDistributor {
         /// The distributor that pays claims.
         registered: Address,

@@ -43,11 +43,7 @@ impl Key {
         let (signature, recovery): (Signature, RecoveryId) =
             self.0.sign_prehash_recoverable(hash.as_slice()).map_err(|_| ChainError::NotAKey)?;
         let (r, s) = signature.split_bytes();
-        Ok(Signed {
-            is_y_odd: recovery.is_y_odd(),
-            r: U256::from_be_slice(&r),
-            s: U256::from_be_slice(&s),
-        })
+        Ok(Signed { is_y_odd: recovery.is_y_odd(), r: U256::from_be_slice(&r), s: U256::from_be_slice(&s) })
     }
 }
 

@@ -122,10 +122,8 @@ pub(crate) async fn record(
     if recorded == publication.root.as_bytes() {
         return Ok(());
     }
-    let recorded = <[u8; 32]>::try_from(recorded.as_slice()).map_err(|_| ChainError::CorruptRow {
-        table: "publication",
-        row: publication.epoch.to_string(),
-    })?;
+    let recorded = <[u8; 32]>::try_from(recorded.as_slice())
+        .map_err(|_| ChainError::CorruptRow { table: "publication", row: publication.epoch.to_string() })?;
     Err(ChainError::PublicationDiffers {
         epoch: publication.epoch,
         recorded: MerkleHash::from_bytes(recorded),

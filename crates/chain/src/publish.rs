@@ -3,7 +3,8 @@ use sqlx::PgConnection;
 use tale_primitives::UtcDay;
 
 use crate::{
-    Action, ChainError, DistributorContract, FinalSubmission, Key, PublishOptions, Publication, ReadClaims, Standing,
+    Action, ChainError, DistributorContract, FinalSubmission, Key, Publication, PublishOptions, ReadClaims,
+    Standing,
     abi::Distributor::{self, Role},
     claims::read_claims,
     distributor::proposal_of,

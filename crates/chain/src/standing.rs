@@ -52,7 +52,8 @@ pub(crate) async fn check_standing(
     let owed = balances(conn, &filter).await?.iter().map(tale_ledger::Balance::amount).collect::<Vec<_>>();
     let ledger = Amount::checked_sum(owed).ok_or_else(overflow)?;
     let later = posted_after(conn, publication.epoch).await?;
-    let claims = cumulative.checked_add(later).and_then(|sum| sum.checked_sub(posted)).ok_or_else(overflow)?;
+    let claims =
+        cumulative.checked_add(later).and_then(|sum| sum.checked_sub(posted)).ok_or_else(overflow)?;
     if ledger != claims {
         return Err(ChainError::LiabilityDiffers { ledger, claims });
     }

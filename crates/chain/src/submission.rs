@@ -380,7 +380,9 @@ impl Driver<'_> {
             action: self.action,
             epoch: self.epoch(),
             transaction: receipt.transaction_hash,
-            reason: again.err().map_or_else(|| "no reason that can be told now".to_owned(), |e| e.to_string()),
+            reason: again
+                .err()
+                .map_or_else(|| "no reason that can be told now".to_owned(), |e| e.to_string()),
         })
     }
 

@@ -93,7 +93,11 @@ async fn kill_at_every_boundary(by: usize, topic: B256) {
             network.publish(by, day(number)).await.unwrap();
         }
         let root = B256::from(*tree.root().as_bytes());
-        assert_eq!(network.node.count_events(network.distributor, topic, Some(root)).await, 1, "boundary {at}");
+        assert_eq!(
+            network.node.count_events(network.distributor, topic, Some(root)).await,
+            1,
+            "boundary {at}"
+        );
         assert_eq!(network.node.transaction_count(by).await, u64::from(number), "boundary {at}");
         if !was_cut {
             println!("killed at each of {} boundaries, over {number} days", at - 1);

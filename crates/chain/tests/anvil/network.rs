@@ -82,7 +82,10 @@ impl Network {
     }
 
     /// The distributor over another way to the node.
-    pub async fn contract_over(&self, transport: Arc<dyn Transport>) -> Result<DistributorContract, ChainError> {
+    pub async fn contract_over(
+        &self,
+        transport: Arc<dyn Transport>,
+    ) -> Result<DistributorContract, ChainError> {
         DistributorContract::find(Endpoint::over(transport), CHAIN, own(self.distributor)).await
     }
 

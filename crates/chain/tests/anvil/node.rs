@@ -140,15 +140,15 @@ impl Node {
     }
 
     pub async fn deploy_distributor(&self) -> Address {
-        let [owner, proposer, confirmer, guardian] =
-            [OWNER, PROPOSER, CONFIRMER, GUARDIAN].map(account);
+        let [owner, proposer, confirmer, guardian] = [OWNER, PROPOSER, CONFIRMER, GUARDIAN].map(account);
         let call = Distributor::constructorCall { owner, proposer, confirmer, guardian, delay: DELAY };
         self.deploy("Distributor", call.abi_encode()).await
     }
 
     /// Puts the test's token at the address that the ruleset names.
     pub async fn place_token(&self, at: Address) {
-        let deployed = self.deploy("TestToken", TestToken::constructorCall { supply: U256::ZERO }.abi_encode());
+        let deployed =
+            self.deploy("TestToken", TestToken::constructorCall { supply: U256::ZERO }.abi_encode());
         let code = self.rpc("eth_getCode", json!([deployed.await, "latest"])).await;
         self.rpc("anvil_setCode", json!([at, code])).await;
     }
@@ -200,7 +200,8 @@ impl Node {
 
     /// How many events of this sort the contract ever had.
     pub async fn count_events(&self, of: Address, topic: B256, first: Option<B256>) -> usize {
-        let filter = json!({ "address": of, "topics": [topic, first], "fromBlock": "0x0", "toBlock": "latest" });
+        let filter =
+            json!({ "address": of, "topics": [topic, first], "fromBlock": "0x0", "toBlock": "latest" });
         self.rpc("eth_getLogs", json!([filter])).await.as_array().unwrap().len()
     }
 }

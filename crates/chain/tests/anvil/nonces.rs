@@ -77,9 +77,6 @@ async fn two_publishers_at_once_send_one_transaction() {
     let other_key = key(PROPOSER);
     let other = publish(&mut second, &contract, &other_key, day(1), &options);
     let (one, two) = tokio::join!(network.publish(PROPOSER, day(1)), other);
-    assert_eq!(
-        one.unwrap().submission.unwrap().transaction,
-        two.unwrap().submission.unwrap().transaction
-    );
+    assert_eq!(one.unwrap().submission.unwrap().transaction, two.unwrap().submission.unwrap().transaction);
     assert_eq!(network.node.transaction_count(PROPOSER).await, 1);
 }

@@ -107,7 +107,8 @@ async fn failure_10_a_false_root_is_seen_and_disabled_before_it_is_active() {
 
     // both publishing keys are stolen: a root of nothing that we derived
     let root = B256::repeat_byte(0x66);
-    let total = tale_chain::abi::Total { token: network.token, cumulative: U256::from(10).pow(U256::from(24)) };
+    let total =
+        tale_chain::abi::Total { token: network.token, cumulative: U256::from(10).pow(U256::from(24)) };
     let (end, totals) = (1_767_500_000, vec![total]);
     let propose = proposeCall { root, endTime: end, totals: totals.clone() };
     network.node.send(PROPOSER, network.distributor, &propose).await.unwrap();

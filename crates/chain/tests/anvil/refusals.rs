@@ -47,7 +47,9 @@ async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     let (contract, token) = (network.contract.address(), *network.token);
     let found = at(56, contract).await;
     assert!(matches!(found, Err(ChainError::OtherChain { expected: 56, found: CHAIN })), "{found:?}");
-    for address in [tale_primitives::Address::derive("nobody"), tale_primitives::Address::from_bytes(token.into())] {
+    for address in
+        [tale_primitives::Address::derive("nobody"), tale_primitives::Address::from_bytes(token.into())]
+    {
         let found = at(CHAIN, address).await;
         assert!(matches!(found, Err(ChainError::NoDistributor { .. })), "{found:?}");
     }
@@ -59,7 +61,10 @@ async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     assert!(matches!(unsettled, Err(ChainError::Treasury(_))), "{unsettled:?}");
     network.settle(day(1), 3, 1).await;
     let stranger = network.publish(ANNA, day(1)).await;
-    assert!(matches!(stranger, Err(ChainError::NoRole(address)) if address == key(ANNA).address()), "{stranger:?}");
+    assert!(
+        matches!(stranger, Err(ChainError::NoRole(address)) if address == key(ANNA).address()),
+        "{stranger:?}"
+    );
     let first = network.publish(CONFIRMER, day(1)).await;
     assert!(matches!(first, Err(ChainError::NotProposed { .. })), "{first:?}");
     assert_eq!(network.node.transaction_count(CONFIRMER).await, 0);

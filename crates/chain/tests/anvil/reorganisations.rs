@@ -71,7 +71,8 @@ async fn a_publication_that_a_reorganisation_takes_is_sent_again_to_the_byte() {
     let Some(mut network) = Network::start().await else { return };
     network.settle(day(1), 3, 1).await;
     // it is mined, and nothing on top of it
-    let options = tale_chain::PublishOptions { wait: std::time::Duration::from_millis(50), ..network.options.clone() };
+    let options =
+        tale_chain::PublishOptions { wait: std::time::Duration::from_millis(50), ..network.options.clone() };
     let waiting = publish(&mut network.conn, &network.contract, &key(PROPOSER), day(1), &options).await;
     assert!(matches!(waiting, Err(ChainError::NotFinal { state: "mined", .. })), "{waiting:?}");
     network.node.reorganise(1).await;
@@ -80,7 +81,8 @@ async fn a_publication_that_a_reorganisation_takes_is_sent_again_to_the_byte() {
     let published = network.publish(PROPOSER, day(1)).await.unwrap().submission.unwrap();
     assert_eq!(network.count("select count(*) from chain.attempt").await, 1);
     assert_eq!(network.count("select reorganised::bigint from chain.submission").await, 1);
-    let hash = network.count("select count(*) from chain.submission s join chain.attempt using (transaction_hash)");
+    let hash =
+        network.count("select count(*) from chain.submission s join chain.attempt using (transaction_hash)");
     assert_eq!(hash.await, 1);
     println!("sent again: {}", published.transaction);
     network.publish(CONFIRMER, day(1)).await.unwrap();
