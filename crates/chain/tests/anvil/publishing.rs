@@ -90,7 +90,7 @@ async fn a_database_that_was_set_back_does_not_publish_twice() {
     network.publish(CONFIRMER, day(1)).await.unwrap();
     // another installation settles the same day from the same points, and knows of no publication
     let other = tale_testkit::TestDatabase::create().await;
-    std::mem::swap(&mut network.conn, &mut other.connection().await);
+    network.conn = other.connection().await;
     crate::network::register(&mut network.conn).await;
     network.settle(day(1), 3, 1).await;
     for by in [PROPOSER, CONFIRMER] {
