@@ -8,9 +8,10 @@ use crate::{
     abi::Distributor::{self, Role},
     claims::read_claims,
     distributor::proposal_of,
+    driver::Driver,
     publication::{record, recorded_epochs, register},
     standing::check_standing,
-    submission::Driver,
+    submission::check_final,
     words::chain_hash,
 };
 
@@ -43,7 +44,11 @@ pub async fn publish(
     let head = contract.head().await?;
     let action = action_of(contract, key, head).await?;
     register(conn, contract, options.first_block.unwrap_or(head)).await?;
-    check_final_submissions(conn, contract, key, &publication, options).await?;
+    // what was final may have left the chain since
+    for epoch in recorded_epochs(conn, contract).await? {
+        check_final(conn, contract, epoch, Action::Propose).await?;
+        check_final(conn, contract, epoch, Action::Confirm).await?;
+    }
     let claims = read_claims(conn, contract, options).await?;
     let standing = check_standing(conn, contract, &publication, &claims).await?;
     record(conn, contract, &publication).await?;
@@ -90,22 +95,4 @@ async fn is_done(
             Err(ChainError::NotProposed { epoch, root })
         }
     }
-}
-
-/// Looks whether what was final still is.
-async fn check_final_submissions(
-    conn: &mut PgConnection,
-    contract: &DistributorContract,
-    key: &Key,
-    publication: &Publication,
-    options: &PublishOptions,
-) -> Result<(), ChainError> {
-    for epoch in recorded_epochs(conn, contract).await? {
-        for action in [Action::Propose, Action::Confirm] {
-            let publication = &Publication { epoch, ..publication.clone() };
-            let mut driver = Driver { conn, contract, key, publication, action, options };
-            driver.check_final().await?;
-        }
-    }
-    Ok(())
 }

@@ -156,7 +156,7 @@ pub enum Command {
     Vesting(commands::vesting::Vesting),
     /// Stakes TALE, takes stakes out, and shows what the network publishes about them.
     Staking(commands::staking::Staking),
-    /// Builds claims trees, proves claims and verifies trees.
+    /// Builds claims trees, proves claims, publishes roots and verifies both.
     Claims(commands::claims::Claims),
     /// Measures what this database and this machine carry.
     Bench(commands::bench::Bench),
