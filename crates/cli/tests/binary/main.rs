@@ -20,3 +20,4 @@ mod staking;
 mod tale;
 mod traces;
 mod vesting;
+mod withdrawals;
