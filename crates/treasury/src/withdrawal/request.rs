@@ -12,7 +12,7 @@ use super::{
     stored::{find_by_key, lock_withdrawal},
 };
 use crate::{
-    TreasuryError,
+    Ruleset, TreasuryError,
     token_start::{refuse_future, today, token_start},
 };
 
@@ -84,6 +84,7 @@ pub async fn request_withdrawal(
             Err(WithdrawalError::KeyReused { key, withdrawal }.into())
         };
     }
+    rules.admit_rewards(Ruleset::load(Ruleset::CURRENT_VERSION)?.token)?;
     rules.admit(new.country)?;
     refuse_denied(&mut transaction, new.account).await?;
     let start = token_start(&mut transaction).await?.ok_or(WithdrawalError::NotStarted)?;

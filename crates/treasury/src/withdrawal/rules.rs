@@ -6,7 +6,7 @@ use tale_ledger::{AccountKey, AccountOwner, Asset};
 use tale_primitives::{Address, Amount, Name, UtcDay};
 
 use super::{Destination, PayoutRoute, WithdrawalError};
-use crate::{Ruleset, TreasuryError};
+use crate::TreasuryError;
 
 /// The withdrawal rules of a ruleset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,9 +93,6 @@ impl WithdrawalRules {
     pub const CURRENT_VERSION: u32 = 2;
 
     /// The withdrawal rules of the ruleset with this version.
-    ///
-    /// Where the current rewards name another token than these rules were written for, somebody may be paying it on a
-    /// chain, and loading them is [`WithdrawalError::TwoRoutes`].
     pub fn load(version: u32) -> Result<Self, TreasuryError> {
         let text = match version {
             2 => include_str!("../../rulesets/2/withdrawals.json"),
@@ -105,11 +102,6 @@ impl WithdrawalRules {
             .map_err(|source| TreasuryError::UnreadableRuleset { version, source })?;
         if let Some(reason) = rules.contradiction(version) {
             return Err(WithdrawalError::ImpossibleRules { version, reason }.into());
-        }
-        let token = Ruleset::load(Ruleset::CURRENT_VERSION)?.token;
-        if token != rules.reward_token {
-            let (taken, given) = (PayoutRoute::Distributor, PayoutRoute::Withdrawals);
-            return Err(WithdrawalError::TwoRoutes { token, taken, given }.into());
         }
         Ok(rules)
     }
@@ -153,6 +145,17 @@ impl WithdrawalRules {
         let fee = rounded_up(rest, regime.fee_ppm)?;
         let net = rest.checked_sub(fee).ok_or(WithdrawalError::Overflow)?;
         Ok(Quote { gross, net, fee, haircut, days: redemption.days })
+    }
+
+    /// Whether these rules were written for rewards in this token. Somebody may be paying another one on a chain, such as
+    /// that of a deployed contract, and then nothing more is requested here.
+    pub fn admit_rewards(&self, token: Address) -> Result<(), WithdrawalError> {
+        let (taken, given) = (PayoutRoute::Distributor, PayoutRoute::Withdrawals);
+        if token == self.reward_token {
+            Ok(())
+        } else {
+            Err(WithdrawalError::TwoRoutes { token, taken, given })
+        }
     }
 
     /// Whether withdrawals may go there.

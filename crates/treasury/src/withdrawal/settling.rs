@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use sqlx::{Connection, PgConnection};
-use tale_ledger::{AccountKey, Entry, JournalId, NewJournal, Side, post_journal};
+use tale_ledger::{AccountKey, JournalId, NewJournal, Side, post_journal};
 use tale_primitives::{Amount, UtcDay};
 
 use super::{Withdrawal, WithdrawalError, WithdrawalId, WithdrawalRules, stored::lock_payable};
@@ -71,8 +71,12 @@ pub async fn settle_withdrawals(
 /// One journal for a batch: xTALE are retired where they came from, and as many TALE are issued.
 fn payment(key: String, batch: &[Withdrawal], today: UtcDay) -> Result<NewJournal, TreasuryError> {
     let mut sums = Sums::default();
+    let mut versions: BTreeMap<u32, WithdrawalRules> = BTreeMap::new();
     for withdrawal in batch {
-        let rules = WithdrawalRules::load(withdrawal.ruleset)?;
+        let rules = match versions.entry(withdrawal.ruleset) {
+            Entry::Occupied(loaded) => loaded.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(WithdrawalRules::load(withdrawal.ruleset)?),
+        };
         let accounts = rules.accounts();
         let Withdrawal { asset, gross, net, fee, haircut, .. } = withdrawal;
         sums.add(Side::Debit, accounts.waiting(asset)?, *gross)?;
@@ -103,8 +107,8 @@ impl Sums {
         Ok(())
     }
 
-    fn into_entries(self) -> Vec<Entry> {
+    fn into_entries(self) -> Vec<tale_ledger::Entry> {
         let entries = self.0.into_iter().filter(|(_, amount)| !amount.is_zero());
-        entries.map(|((account, side), amount)| Entry { account, side, amount }).collect()
+        entries.map(|((account, side), amount)| tale_ledger::Entry { account, side, amount }).collect()
     }
 }

@@ -33,6 +33,9 @@ fn the_bytes_of_the_withdrawal_rules_never_change() {
     assert_eq!(rules.reward_token, Address::derive("taleworks xTALE"));
     assert_eq!(rules.reward_token, Ruleset::load(Ruleset::CURRENT_VERSION).unwrap().token);
     assert_eq!(rules.token, Address::derive("taleworks TALE"));
+    rules.admit_rewards(rules.reward_token).unwrap();
+    let elsewhere = rules.admit_rewards(Address::derive("a contract"));
+    assert!(matches!(elsewhere, Err(WithdrawalError::TwoRoutes { .. })), "{elsewhere:?}");
 }
 
 #[test]
