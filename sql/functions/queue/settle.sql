@@ -225,7 +225,7 @@ begin
             if v_limited is not null then
                 -- a gate is locked before a run is, so that this one only knocks
                 with gone as (
-                    delete from queue.admitted d where d.task_id = any (v_limited) returning d.key
+                    delete from queue.admitted d where d.ctid = any (queue.held_places(v_limited)) returning d.key
                 )
                 insert into queue.knock (key) select distinct g.key from gone g;
                 v_released := v_released + 1;
