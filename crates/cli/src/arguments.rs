@@ -152,6 +152,8 @@ pub enum Command {
     Epoch(commands::epoch::Epoch),
     /// Reads and audits the double-entry ledger.
     Ledger(commands::ledger::Ledger),
+    /// Shows the vesting table, its releases, and which of them are in the ledger.
+    Vesting(commands::vesting::Vesting),
     /// Builds claims trees, proves claims and verifies trees.
     Claims(commands::claims::Claims),
     /// Measures what this database and this machine carry.

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod allocation;
 mod claims;
 mod contribution;
 mod epoch;
@@ -9,9 +8,10 @@ mod merkle;
 mod publication;
 mod ruleset;
 mod settlement;
+mod token_start;
 mod transition;
+mod vesting;
 
-pub use allocation::{Allocation, allocate};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
 pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
 pub use epoch::{Epoch, EpochState, find_epoch, list_epochs, load_inputs, load_result};
@@ -22,4 +22,10 @@ pub use merkle::{
 pub use publication::publish_epoch;
 pub use ruleset::{GeneratorPool, Ruleset};
 pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
+pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
+pub use token_start::{TokenStart, set_token_start, today, token_start};
 pub use transition::{Transition, post_epoch, record_result, seal_epoch};
+pub use vesting::{
+    Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
+    VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};

@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tale_ledger::Asset;
-use tale_primitives::{Address, Amount, Digest, GeneratorId, UtcDay};
+use tale_primitives::{Address, Amount, Digest, GeneratorId, UtcDay, allocate};
 
-use crate::{Ruleset, TreasuryError, allocate};
+use crate::{Ruleset, TreasuryError};
 
 /// Points as decimal text in canonical JSON, since programs read larger numbers into floats.
 mod points_as_text {

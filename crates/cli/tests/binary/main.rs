@@ -18,3 +18,4 @@ mod resources;
 mod schedules;
 mod tale;
 mod traces;
+mod vesting;

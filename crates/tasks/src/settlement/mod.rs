@@ -7,11 +7,13 @@ mod compute;
 mod post;
 mod publish;
 mod seal;
+mod vest;
 
 pub use compute::Compute;
 pub use post::Post;
 pub use publish::Publish;
 pub use seal::Seal;
+pub use vest::Vest;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

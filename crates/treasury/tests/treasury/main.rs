@@ -6,6 +6,7 @@ mod claims;
 mod merkle;
 mod rewards;
 mod settlement;
+mod vesting;
 
 use tale_primitives::{Address, Amount};
 
