@@ -127,6 +127,9 @@ begin
         ) c on c.limit_key = g.key
         where g.key = any (p_keys) order by g.key for no key update of g
     loop
+        -- most gates that are asked to open have nobody before them, and then nobody counts who is inside
+        continue when v_gate.tasks is null
+            and not exists (select 1 from queue.waiting w where w.key = v_gate.key);
         v_room := 1000000000;
         if v_gate.capacity is not null then
             select v_gate.capacity - count(*) into v_room from queue.admitted a where a.key = v_gate.key;
@@ -176,26 +179,39 @@ create or replace function queue.open_gates(p_keys text[]) returns integer langu
 $$;
 comment on function queue.open_gates is 'Lets tasks in that wait at these gates, as far as there is room; returns how many became ready.';
 
-create or replace function queue.held_places(p_tasks bigint[]) returns tid[] language sql stable as $$
+create or replace function queue.held_places(p_tasks bigint[], p_keys text[]) returns tid[]
+language sql stable as $$
     -- one by one, as queue.held_leases
     select array(
-        select l.place from queue.task t
+        select l.place from unnest(p_tasks, p_keys) u (task_id, key)
         cross join lateral (
             select a.ctid as place from queue.admitted a
-            where a.key = t.limit_key and a.task_id = t.id offset 0) l
-        where t.id = any (p_tasks) and t.limit_key is not null)
+            where a.key = u.key and a.task_id = u.task_id offset 0) l)
 $$;
 comment on function queue.held_places is
-    'Where the places are that these tasks hold under their limits. A place is never updated, so that it does not move.';
+    'Where the places are that these tasks hold under these keys. A place is never updated, so that it does not move.';
 
 create or replace function queue.leave(p_tasks bigint[]) returns integer language plpgsql volatile
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    v_tasks bigint[];
+    v_keys text[];
+begin
+    select array_agg(t.id), array_agg(t.limit_key) into v_tasks, v_keys
+    from queue.task t where t.id = any (p_tasks) and t.limit_key is not null;
+    return case when v_tasks is null then 0 else queue.leave_places(v_tasks, v_keys) end;
+end $$;
+comment on function queue.leave is 'As queue.leave_places, for tasks of which some may have no limit.';
+
+create or replace function queue.leave_places(p_tasks bigint[], p_keys text[]) returns integer language plpgsql volatile
 set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_keys text[];
 begin
     with gone as (
-        delete from queue.admitted a where a.ctid = any (queue.held_places(p_tasks)) returning a.key
+        delete from queue.admitted a where a.ctid = any (queue.held_places(p_tasks, p_keys)) returning a.key
     )
     select array_agg(distinct g.key) into v_keys from gone g;
     if v_keys is null then
@@ -208,7 +224,7 @@ begin
     insert into queue.knock (key) select u.key from unnest(v_keys) u (key);
     return 1;
 end $$;
-comment on function queue.leave is
+comment on function queue.leave_places is
     'Gives up the places that tasks held under their limits: to the next that wait or, for many at once, by a knock. Returns how many became ready, or may.';
 
 create or replace function queue.answer_knocks() returns integer language plpgsql volatile as $$
