@@ -1,6 +1,7 @@
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tale_primitives::UtcDay;
+use tale_treasury::{PayoutRoute, take_route};
 
 use crate::{
     Action, ChainError, DistributorContract, FinalSubmission, Key, Publication, PublishOptions, ReadClaims,
@@ -51,7 +52,11 @@ pub async fn publish(
     }
     let claims = read_claims(conn, contract, options).await?;
     let standing = check_standing(conn, contract, &publication, &claims).await?;
-    record(conn, contract, &publication).await?;
+    let mut database = conn.begin().await?;
+    // what withdrawals turn into another asset is not paid here too
+    take_route(&mut database, publication.token, PayoutRoute::Distributor).await?;
+    record(&mut database, contract, &publication).await?;
+    database.commit().await?;
 
     let mut driver = Driver { conn, contract, key, publication: &publication, action, options };
     let is_under_way = driver.exists().await?;

@@ -1,6 +1,7 @@
 use alloy_primitives::U256;
 use tale_chain::{ChainError, DistributorContract, Endpoint};
 use tale_ledger::{Entry, NewJournal, post_journal};
+use tale_treasury::{PayoutRoute, TreasuryError, WithdrawalError, take_route};
 
 use crate::{
     network::{Network, day},
@@ -69,8 +70,13 @@ async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     assert!(matches!(first, Err(ChainError::NotProposed { .. })), "{first:?}");
     assert_eq!(network.node.transaction_count(CONFIRMER).await, 0);
 
-    // claims have one distributor: a tree that two pay is paid twice
+    // what is paid on the chain, withdrawals do not turn into another asset
+    let token = tale_primitives::Address::from_bytes(token.into());
     network.publish(PROPOSER, day(1)).await.unwrap();
+    let other = take_route(&mut network.conn, token, PayoutRoute::Withdrawals).await;
+    assert!(matches!(other, Err(TreasuryError::Withdrawal(WithdrawalError::TwoRoutes { .. }))), "{other:?}");
+
+    // claims have one distributor: a tree that two pay is paid twice
     let other = network.node.deploy_distributor().await;
     network.node.set_balance(network.token, other, U256::from(10).pow(U256::from(24))).await;
     let endpoint = Endpoint::at(&network.node.url).unwrap();

@@ -21,6 +21,7 @@ mod staking;
 mod tale;
 mod traces;
 mod vesting;
+mod withdrawals;
 
 // the node and the settled days with which the chain's own crate is tested
 #[path = "../../../chain/tests/anvil/network.rs"]
