@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 58] = [
+const COMMANDS: [&str; 65] = [
     "demo",
     "up",
     "serve",
@@ -49,9 +49,16 @@ const COMMANDS: [&str; 58] = [
     "epoch show",
     "ledger",
     "ledger verify",
+    "ledger balance",
     "ledger balances",
     "ledger journals",
     "ledger journal",
+    "ledger holds",
+    "ledger expire",
+    "ledger limits",
+    "ledger limit",
+    "ledger assets",
+    "ledger export",
     "vesting",
     "vesting schedule",
     "vesting start",
