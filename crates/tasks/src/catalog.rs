@@ -25,6 +25,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Post>()
         .with::<settlement::Publish>()
         .with::<settlement::Vest>()
+        .with::<settlement::Accrue>()
         .with::<command::Noop>()
         .with::<command::Sleep>()
         .with::<command::Shell>()

@@ -2,7 +2,7 @@ use tale_ledger::LedgerError;
 use tale_network::NetworkError;
 use tale_primitives::{AllocationOverflow, Amount, Digest, GeneratorId, UtcDay};
 
-use crate::{EpochState, MerkleError, VestingError};
+use crate::{EpochState, MerkleError, StakingError, VestingError};
 
 /// Why the treasury refused something.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +167,9 @@ pub enum TreasuryError {
     /// A release of the vesting table was refused.
     #[error(transparent)]
     Vesting(#[from] VestingError),
+    /// Staking refused something.
+    #[error(transparent)]
+    Staking(#[from] StakingError),
     /// Something could not be written as canonical JSON.
     #[error("the canonical form cannot be written")]
     Canonical(#[source] serde_json::Error),
