@@ -12,6 +12,9 @@ pub enum LedgerError {
     /// A text that names no account.
     #[error("{0:?} is not an account: expected kind:name:asset, such as pool:generator:xTALE")]
     NotAnAccount(String),
+    /// A text that names no link of the chain.
+    #[error("{0:?} is not a head of the chain: expected journal:digest, the digest in 64 hexadecimal digits")]
+    NotAChainHead(String),
     /// A key that is empty or longer than the ledger keeps.
     #[error("the key of a journal has 1 to 200 characters, this one has {0}")]
     KeyLength(usize),

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or knows a database.
 
 mod address;
+mod allocation;
 mod amount;
 mod day;
 mod digest;
@@ -12,6 +13,7 @@ mod secret;
 mod seed;
 
 pub use address::{Address, AddressError};
+pub use allocation::{Allocation, AllocationOverflow, allocate};
 pub use amount::{Amount, AmountError};
 pub use day::{DayError, UtcDay};
 pub use digest::{Digest, DigestError};

@@ -1,9 +1,7 @@
 use std::cmp::Reverse;
 
 use ruint::aliases::U256;
-use tale_primitives::Amount;
-
-use crate::TreasuryError;
+use tale_primitives::{AllocationOverflow, Amount};
 
 /// A pool, divided under a cap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +31,8 @@ pub fn allocate_capped(
     pool: Amount,
     cap: Amount,
     weights: &[u64],
-) -> Result<CappedAllocation, TreasuryError> {
-    let overflow = || TreasuryError::AllocationOverflow { pool };
+) -> Result<CappedAllocation, AllocationOverflow> {
+    let overflow = || AllocationOverflow { pool };
     let (pool, cap) = (pool.to_u256(), cap.to_u256());
     let mut shares = vec![Amount::ZERO; weights.len()];
     let mut heaviest: Vec<usize> = (0..weights.len()).filter(|place| weights[*place] > 0).collect();

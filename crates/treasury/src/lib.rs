@@ -1,25 +1,48 @@
 #![doc = include_str!("../README.md")]
 
-mod allocation;
+mod canonical;
+mod capping;
+mod check;
 mod claims;
+mod class;
 mod contribution;
+mod correction;
 mod epoch;
 mod error;
+mod finality;
+mod inputs;
+mod manifest;
 mod merkle;
+mod posting;
 mod publication;
+mod result;
 mod ruleset;
+mod sealing;
 mod settlement;
+mod settling;
+mod stored;
 mod transition;
 
-pub use allocation::{Allocation, allocate};
+pub use capping::{CappedAllocation, allocate_capped};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
-pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
-pub use epoch::{Epoch, EpochState, find_epoch, list_epochs, load_inputs, load_result};
+pub use class::{Class, PerClass};
+pub use contribution::{NewContributions, Recorded, record_contributions};
+pub use correction::{NewCorrection, Receivable, list_receivables, record_correction};
+pub use epoch::{Epoch, EpochState, find_epoch, list_epochs};
 pub use error::TreasuryError;
+pub use finality::{Hold, claimable_epoch, finalise_epochs, hold_epoch, list_holds, release_epoch};
+pub use inputs::{Contribution, OpenReceivable, SealedInputs};
+pub use manifest::{CorrectedPayment, Distributor, LateLines, Manifest, load_manifest};
 pub use merkle::{
     LEAF_FORMAT, Leaf, MerkleError, MerkleHash, MerkleTree, TreeDump, TreeDumpValue, verify_proof,
 };
+pub use posting::post_epoch;
 pub use publication::publish_epoch;
-pub use ruleset::{GeneratorPool, Ruleset};
-pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
-pub use transition::{Transition, post_epoch, record_result, seal_epoch};
+pub use result::{ClassPool, EpochResult, Repayment, Reward, Share};
+pub use ruleset::{ClassRules, GeneratorPool, Ruleset};
+pub use sealing::{gather_inputs, seal_epoch};
+pub use settlement::compute;
+pub use settling::{Settled, settle_epoch};
+pub use stored::{load_inputs, load_result};
+pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
+pub use transition::{Transition, record_result};

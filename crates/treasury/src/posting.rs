@@ -1,6 +1,6 @@
 use sqlx::{Connection, PgConnection};
 use tale_ledger::{AccountKey, AccountOwner, Asset, Entry, NewJournal, chain_head, post_journal};
-use tale_primitives::{Address, Amount, Name, UtcDay};
+use tale_primitives::{Address, AllocationOverflow, Amount, Name, UtcDay};
 
 use crate::{
     EpochResult, EpochState, Repayment, Ruleset, Transition, TreasuryError,
@@ -41,7 +41,7 @@ pub async fn post_epoch(conn: &mut PgConnection, day: UtcDay) -> Result<Transiti
         "../../sql/treasury/set_epoch_posted.sql",
         day.date(),
         posted.journal_id.raw(),
-        head.digest.as_bytes().as_slice(),
+        head.chain_digest.as_bytes().as_slice(),
         checked.as_ref().map(|digest| digest.as_bytes().as_slice())
     )
     .execute(&mut *transaction)
@@ -96,7 +96,7 @@ impl<'a> Accounts<'a> {
     /// repays is carried over too, and comes off what it owes.
     pub(crate) fn payout(&self, result: &EpochResult) -> Result<NewJournal, TreasuryError> {
         let kept = result.carried.checked_add(result.repaid);
-        let kept = kept.ok_or(TreasuryError::AllocationOverflow { pool: result.pool })?;
+        let kept = kept.ok_or(AllocationOverflow { pool: result.pool })?;
         let holders = result.rewards.iter().map(|reward| (self.holder(reward.owner), reward.net));
         let owed = repaid_by_owner(&result.repayments)
             .into_iter()

@@ -3,7 +3,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use ruint::aliases::U256;
 use serde::{Deserialize, Serialize};
 use tale_ledger::Asset;
-use tale_primitives::{Address, Amount, Digest};
+use tale_primitives::{Address, AllocationOverflow, Amount, Digest};
 
 use crate::{Class, PerClass, TreasuryError};
 
@@ -163,7 +163,7 @@ impl Ruleset {
     /// The most that one owner may receive of a class's pool, rounded down.
     pub fn cap(&self, class: Class, pool: Amount) -> Result<Amount, TreasuryError> {
         let product = pool.to_u256().checked_mul(U256::from(self.classes[class].cap_ppm));
-        let product = product.ok_or(TreasuryError::AllocationOverflow { pool })?;
+        let product = product.ok_or(AllocationOverflow { pool })?;
         Ok(Amount::from_u256(product / U256::from(WHOLE_PPM)))
     }
 }

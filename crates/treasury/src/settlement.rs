@@ -1,4 +1,4 @@
-use tale_primitives::{Address, Amount, UtcDay};
+use tale_primitives::{Address, AllocationOverflow, Amount, UtcDay};
 
 use crate::{
     Class, ClassPool, Contribution, EpochResult, OpenReceivable, PerClass, Repayment, Reward, Ruleset,
@@ -24,7 +24,7 @@ pub fn compute(inputs: &SealedInputs, ruleset: &Ruleset) -> Result<EpochResult, 
     })?;
 
     let pool = ruleset.daily_pool()?;
-    let overflow = || TreasuryError::AllocationOverflow { pool };
+    let overflow = || AllocationOverflow { pool };
     for reward in &mut rewards {
         let shares = reward.shares.iter().map(|(_, share)| share.amount);
         reward.gross = Amount::checked_sum(shares).ok_or_else(overflow)?;

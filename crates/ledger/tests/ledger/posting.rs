@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use sqlx::Connection;
 use tale_ledger::{
-    AccountKind, BalanceFilter, Entry, LedgerError, balance, balances, journal as find_journal,
+    AccountKind, BalanceFilter, Entry, LedgerError, balance, balances, chain_head, journal as find_journal,
     list_journals, post_journal, verify,
 };
 use tale_primitives::Amount;
@@ -40,6 +40,8 @@ async fn a_journal_moves_the_balances_of_its_accounts_and_can_be_read_back() {
     assert!(report.is_consistent(), "{:?}", report.discrepancies);
     assert_eq!((report.journals, report.entries, report.accounts), (2, 5, 4));
     assert_eq!(report.head, read.summary.chain_digest);
+    let head = chain_head(&mut conn).await.unwrap();
+    assert_eq!((head.journal_id, head.chain_digest), (posted.journal_id, report.head));
 }
 
 trait SumUnits {

@@ -1,9 +1,18 @@
+//! Dividing an amount exactly.
+
 use std::cmp::Reverse;
 
 use ruint::aliases::U256;
-use tale_primitives::{Address, Amount};
 
-use crate::TreasuryError;
+use crate::{Address, Amount};
+
+/// A product or sum beyond 256 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("dividing {pool} takes numbers beyond 256 bits")]
+pub struct AllocationOverflow {
+    /// The pool.
+    pub pool: Amount,
+}
 
 /// A pool, divided to the last base unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +31,8 @@ pub struct Allocation {
 /// none is further than one unit from its quota, and the order of `weights` decides nothing.
 ///
 /// Sums and products are exact in 256 bits; what does not fit is an error.
-pub fn allocate(pool: Amount, weights: &[(Address, u128)]) -> Result<Allocation, TreasuryError> {
-    let overflow = || TreasuryError::AllocationOverflow { pool };
+pub fn allocate(pool: Amount, weights: &[(Address, u128)]) -> Result<Allocation, AllocationOverflow> {
+    let overflow = || AllocationOverflow { pool };
     let owners = weights_by_owner(weights);
     let total = owners
         .iter()

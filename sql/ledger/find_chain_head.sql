@@ -1,0 +1,1 @@
+select journal_id, chain_digest from ledger.chain_head
