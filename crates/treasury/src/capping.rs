@@ -68,13 +68,7 @@ pub fn allocate_capped(
 
 /// Divides `pool` among the weights at `places`, whose sum is `total`, by the largest remainder; nothing where a
 /// product does not fit.
-fn divide(
-    pool: U256,
-    total: U256,
-    weights: &[u64],
-    places: &[usize],
-    shares: &mut [Amount],
-) -> Option<()> {
+fn divide(pool: U256, total: U256, weights: &[u64], places: &[usize], shares: &mut [Amount]) -> Option<()> {
     let mut remainders = Vec::with_capacity(places.len());
     let mut left = pool;
     for place in places {

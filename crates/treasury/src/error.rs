@@ -86,7 +86,9 @@ pub enum TreasuryError {
         derived: String,
     },
     /// The two computations agree on every reward and not on the whole.
-    #[error("the computations of epoch {epoch} differ beside its rewards: {recorded}, the second came to {derived}")]
+    #[error(
+        "the computations of epoch {epoch} differ beside its rewards: {recorded}, the second came to {derived}"
+    )]
     DigestsDiffer {
         /// The epoch.
         epoch: UtcDay,
@@ -122,7 +124,9 @@ pub enum TreasuryError {
         expected: &'static str,
     },
     /// A correction of more than was paid.
-    #[error("{owner} was paid {paid} in epoch {epoch}, of which {corrected} is corrected already: not {given} more")]
+    #[error(
+        "{owner} was paid {paid} in epoch {epoch}, of which {corrected} is corrected already: not {given} more"
+    )]
     OverCorrected {
         /// The epoch.
         epoch: UtcDay,

@@ -191,7 +191,8 @@ impl SealedInputs {
             ruleset: u32,
             contributions: Vec<Line>,
         }
-        let line = |one: &Contribution| Line { generator: one.generator, owner: one.owner, points: one.points };
+        let line =
+            |one: &Contribution| Line { generator: one.generator, owner: one.owner, points: one.points };
         let canonical = Canonical {
             epoch: self.epoch,
             ruleset: self.ruleset,

@@ -24,7 +24,7 @@ mod stored;
 mod transition;
 
 pub use capping::{CappedAllocation, allocate_capped};
-pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
+pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv, read_claims_file};
 pub use class::{Class, PerClass};
 pub use contribution::{NewContributions, Recorded, record_contributions};
 pub use correction::{NewCorrection, Receivable, list_receivables, record_correction};

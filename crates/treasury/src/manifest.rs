@@ -120,7 +120,10 @@ impl Manifest {
             root,
             token: result.token,
             distributor,
-            late: late.into_iter().map(|((origin, class), lines)| LateLines { origin, class, lines }).collect(),
+            late: late
+                .into_iter()
+                .map(|((origin, class), lines)| LateLines { origin, class, lines })
+                .collect(),
             corrections: corrections.collect(),
             program: concat!("taleworks ", env!("CARGO_PKG_VERSION")).to_owned(),
         })

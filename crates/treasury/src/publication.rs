@@ -39,16 +39,16 @@ pub async fn publish_epoch(
         true => None,
         false => Some(ClaimsTree::build(leaves)?.root()),
     };
-    let manifest =
-        Manifest::of(&mut transaction, &epoch, &result, (leaf_count, root), distributor).await?;
+    let manifest = Manifest::of(&mut transaction, &epoch, &result, (leaf_count, root), distributor).await?;
     let manifest = manifest.canonical_text()?;
+    let manifest_digest = Digest::of(&manifest);
     sqlx::query_file!(
         "../../sql/treasury/set_epoch_published.sql",
         day.date(),
         leaf_count as i64,
         root.as_ref().map(|root| root.as_bytes().as_slice()),
         manifest,
-        Digest::of(&manifest).as_bytes().as_slice()
+        manifest_digest.as_bytes().as_slice()
     )
     .execute(&mut *transaction)
     .await?;

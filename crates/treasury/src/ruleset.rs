@@ -147,7 +147,7 @@ impl Ruleset {
                 product.ok_or(TreasuryError::ImpossibleRuleset(self.version))?.div_rem(whole);
             left -= base;
             remainders.push((Reverse(remainder), class));
-            Ok(Amount::from_u256(base))
+            Ok::<_, TreasuryError>(Amount::from_u256(base))
         })?;
         remainders.sort_unstable();
         for (_, class) in remainders {

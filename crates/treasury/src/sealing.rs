@@ -112,10 +112,8 @@ fn forget_origins(
 ) -> Result<Vec<Contribution>, TreasuryError> {
     let mut lines: BTreeMap<GeneratorId, Contribution> = BTreeMap::new();
     for one in contributions {
-        let line =
-            lines.entry(one.generator).or_insert(Contribution { origin: epoch, points: 0, ..one });
-        line.points =
-            line.points.checked_add(one.points).ok_or(TreasuryError::PointsOverflow { epoch })?;
+        let line = lines.entry(one.generator).or_insert(Contribution { origin: epoch, points: 0, ..one });
+        line.points = line.points.checked_add(one.points).ok_or(TreasuryError::PointsOverflow { epoch })?;
     }
     Ok(lines.into_values().collect())
 }
@@ -150,11 +148,12 @@ pub async fn seal_epoch(conn: &mut PgConnection, inputs: &SealedInputs) -> Resul
     }
 
     let ruleset = Ruleset::load(inputs.ruleset())?.version;
+    let ruleset_digest = Ruleset::digest(ruleset)?;
     sqlx::query_file!(
         "../../sql/treasury/insert_epoch.sql",
         day.date(),
         ruleset as i32,
-        Ruleset::digest(ruleset)?.as_bytes().as_slice(),
+        ruleset_digest.as_bytes().as_slice(),
         given.as_bytes().as_slice()
     )
     .execute(&mut *transaction)

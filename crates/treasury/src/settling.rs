@@ -2,7 +2,8 @@ use sqlx::PgConnection;
 use tale_primitives::UtcDay;
 
 use crate::{
-    Epoch, Ruleset, TreasuryError, compute, gather_inputs, post_epoch, publish_epoch, record_result, seal_epoch,
+    Epoch, Ruleset, TreasuryError, compute, gather_inputs, post_epoch, publish_epoch, record_result,
+    seal_epoch,
 };
 
 /// A day that was settled.

@@ -129,7 +129,10 @@ async fn load_rewards(conn: &mut PgConnection, day: UtcDay) -> Result<Vec<Reward
                 shares: PerClass {
                     compute: Share { points: row.compute_points, amount: read(&row.compute_amount)? },
                     training: Share { points: row.points, amount: read(&row.training_amount)? },
-                    validation: Share { points: row.validation_points, amount: read(&row.validation_amount)? },
+                    validation: Share {
+                        points: row.validation_points,
+                        amount: read(&row.validation_amount)?,
+                    },
                 },
                 gross: read(&row.gross)?,
                 repaid: read(&row.repaid)?,

@@ -116,7 +116,11 @@ fn print(shown: &Shown) -> Result<(), Failure> {
     if let Some(result) = &shown.result {
         let mut table = output::table(&["owner", "points", &asset]);
         for reward in &result.rewards {
-            table.add_row([reward.owner.to_string(), reward.points.to_string(), tokens.write(reward.amount)]);
+            table.add_row([
+                reward.owner.to_string(),
+                reward.shares.training.points.to_string(),
+                tokens.write(reward.net),
+            ]);
         }
         output::line(&table.to_string())?;
     }

@@ -80,7 +80,7 @@ fn a_wrong_command_line_ends_with_code_2_and_a_hint() {
         (&["runs", "--output", "xml"], &["xml", "table", "json"]),
         (&["pipeline", "check"], &["FILE"]),
         (&["kinds", "--jsn"], &["--jsn"]),
-        (&["ledger", "balances", "--kind", "bank"], &["holder, issuance, pool or treasury"]),
+        (&["ledger", "balances", "--kind", "bank"], &["holder, issuance, pool, receivable or treasury"]),
         (&["ledger", "balances", "--asset", "1TALE"], &["1TALE"]),
         (&["ledger", "journal", "first"], &["first"]),
         (&["epoch", "show", "2026-02-30"], &["2026-02-30", "YYYY-MM-DD"]),

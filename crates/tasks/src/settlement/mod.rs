@@ -4,11 +4,13 @@
 //! change itself to the acknowledgement as an effect.
 
 mod compute;
+mod finalise;
 mod post;
 mod publish;
 mod seal;
 
 pub use compute::Compute;
+pub use finalise::Finalise;
 pub use post::Post;
 pub use publish::Publish;
 pub use seal::Seal;
@@ -20,7 +22,7 @@ use tale_primitives::UtcDay;
 use tale_treasury::TreasuryError;
 use tale_worker::TaskError;
 
-/// The arguments of every kind here.
+/// The arguments of the kinds that take one step of one day.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {

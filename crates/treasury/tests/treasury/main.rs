@@ -2,9 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod allocation;
+mod capping;
 mod claims;
+mod classes;
+mod corrections;
+mod finality;
 mod merkle;
+mod network;
 mod rewards;
+mod second;
 mod settlement;
 
 use tale_primitives::{Address, Amount};
