@@ -9,6 +9,7 @@ mod contribution;
 mod correction;
 mod epoch;
 mod error;
+mod explanation;
 mod finality;
 mod inputs;
 mod manifest;
@@ -22,6 +23,7 @@ mod settlement;
 mod settling;
 mod stored;
 mod transition;
+mod verification;
 
 pub use capping::{CappedAllocation, allocate_capped};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv, read_claims_file};
@@ -30,6 +32,10 @@ pub use contribution::{NewContributions, Recorded, record_contributions};
 pub use correction::{NewCorrection, Receivable, list_receivables, record_correction};
 pub use epoch::{Epoch, EpochState, find_epoch, list_epochs};
 pub use error::TreasuryError;
+pub use explanation::{
+    ClassExplanation, ExplainedClaim, ExplainedLine, ExplainedSource, Explanation, JournalLine, Quota,
+    explain_reward,
+};
 pub use finality::{Hold, claimable_epoch, finalise_epochs, hold_epoch, list_holds, release_epoch};
 pub use inputs::{Contribution, OpenReceivable, SealedInputs};
 pub use manifest::{CorrectedPayment, Distributor, LateLines, Manifest, load_manifest};
@@ -46,3 +52,4 @@ pub use settling::{Settled, settle_epoch};
 pub use stored::{load_inputs, load_result};
 pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
 pub use transition::{Transition, record_result};
+pub use verification::{Check, Outcome, Verification, verify_epoch};

@@ -29,6 +29,7 @@ pub mod run;
 pub mod runs;
 pub mod schedule;
 pub mod serve;
+pub mod settle;
 pub mod show;
 pub mod tenant;
 pub mod triggers;
@@ -77,6 +78,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Kinds(command) => command.run(global).await,
         Command::Dataset(command) => command.run(global).await,
         Command::Pov(command) => command.run(global).await,
+        Command::Settle(command) => command.run(global).await,
         Command::Epoch(command) => command.run(global).await,
         Command::Ledger(command) => command.run(global).await,
         Command::Claims(command) => command.run(global).await,

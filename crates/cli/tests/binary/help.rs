@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 61] = [
     "demo",
     "up",
     "serve",
@@ -44,9 +44,16 @@ const COMMANDS: [&str; 54] = [
     "pov",
     "pov rounds",
     "pov show",
+    "settle",
     "epoch",
     "epoch list",
     "epoch show",
+    "epoch verify",
+    "epoch explain",
+    "epoch hold",
+    "epoch release",
+    "epoch correct",
+    "epoch receivables",
     "ledger",
     "ledger verify",
     "ledger balances",

@@ -6,12 +6,15 @@ mod capping;
 mod claims;
 mod classes;
 mod corrections;
+mod failures;
 mod finality;
 mod merkle;
 mod network;
 mod rewards;
+mod rounding;
 mod second;
 mod settlement;
+mod simulator;
 
 use tale_primitives::{Address, Amount};
 
