@@ -21,10 +21,12 @@ use crate::{
 };
 
 /// The product's own pipelines, for a binary that runs far from its repository.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 6] = [
     ("federated-training.yaml", include_str!("../../../pipelines/federated-training.yaml")),
     ("training-round.yaml", include_str!("../../../pipelines/training-round.yaml")),
     ("nightly-settlement.yaml", include_str!("../../../pipelines/nightly-settlement.yaml")),
+    ("nightly-vesting.yaml", include_str!("../../../pipelines/nightly-vesting.yaml")),
+    ("nightly-tokens.yaml", include_str!("../../../pipelines/nightly-tokens.yaml")),
     ("hello.yaml", include_str!("../../../pipelines/hello.yaml")),
 ];
 

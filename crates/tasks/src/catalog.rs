@@ -25,6 +25,8 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Post>()
         .with::<settlement::Publish>()
         .with::<settlement::Finalise>()
+        .with::<settlement::Vest>()
+        .with::<settlement::Accrue>()
         .with::<command::Noop>()
         .with::<command::Sleep>()
         .with::<command::Shell>()

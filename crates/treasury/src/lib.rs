@@ -21,9 +21,12 @@ mod ruleset;
 mod sealing;
 mod settlement;
 mod settling;
+mod staking;
 mod stored;
+mod token_start;
 mod transition;
 mod verification;
+mod vesting;
 
 pub use capping::{CappedAllocation, allocate_capped};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv, read_claims_file};
@@ -49,7 +52,18 @@ pub use ruleset::{ClassRules, GeneratorPool, Ruleset};
 pub use sealing::{gather_inputs, seal_epoch};
 pub use settlement::compute;
 pub use settling::{Settled, settle_epoch};
+pub use staking::{
+    Accrued, EarlyExit, EarlySettlement, FlexibleRate, Leaving, Left, NewStake, Position, PositionFilter,
+    PositionId, PositionState, Staked, StakingDay, StakingError, StakingRules, StakingStatus, Term,
+    accrue_staking, daily_reward, early_settlement, find_position, fund_staking, list_positions, stake,
+    staking_status, unstake, ve_weight,
+};
 pub use stored::{load_inputs, load_result};
 pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
+pub use token_start::{TokenStart, set_token_start, today, token_start};
 pub use transition::{Transition, record_result};
 pub use verification::{Check, Outcome, Verification, verify_epoch};
+pub use vesting::{
+    Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
+    VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};

@@ -15,6 +15,9 @@ mod rounding;
 mod second;
 mod settlement;
 mod simulator;
+mod staking;
+mod staking_laws;
+mod vesting;
 
 use tale_primitives::{Address, Amount};
 
