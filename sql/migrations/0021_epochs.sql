@@ -221,7 +221,7 @@ comment on column treasury.repayment.day is 'the epoch whose earnings repaid, ne
 comment on column treasury.repayment.correction is 'the receivable, never changes';
 comment on column treasury.repayment.amount is 'base units repaid; never changes';
 
-create table treasury.hold (
+create table treasury.brake (
     id bigint primary key generated always as identity,
     day date not null,
     reason text not null,
@@ -230,21 +230,21 @@ create table treasury.hold (
     released_at timestamptz,
     released_by text,
     release_reason text,
-    constraint hold_reason_length check (length(reason) between 1 and 500),
-    constraint hold_released_whole check (num_nonnulls(released_at, released_by, release_reason) in (0, 3))
+    constraint brake_reason_length check (length(reason) between 1 and 500),
+    constraint brake_released_whole check (num_nonnulls(released_at, released_by, release_reason) in (0, 3))
 );
 
-create unique index hold_once on treasury.hold (day) where released_at is null;
+create unique index brake_once on treasury.brake (day) where released_at is null;
 
-comment on table treasury.hold is 'brakes: while a day is held, neither it nor a later one is published or becomes final';
-comment on column treasury.hold.id is 'set when held, never changes';
-comment on column treasury.hold.day is 'the epoch, sealed or not; never changes';
-comment on column treasury.hold.reason is 'why, for people; never changes';
-comment on column treasury.hold.actor is 'who held it, never changes';
-comment on column treasury.hold.held_at is 'when it was held; never changes';
-comment on column treasury.hold.released_at is 'when it was released, null while it holds';
-comment on column treasury.hold.released_by is 'who released it; set with released_at';
-comment on column treasury.hold.release_reason is 'why it was released; set with released_at';
+comment on table treasury.brake is 'while a day is held, neither it nor a later one is published or becomes final';
+comment on column treasury.brake.id is 'set when held, never changes';
+comment on column treasury.brake.day is 'the epoch, sealed or not; never changes';
+comment on column treasury.brake.reason is 'why, for people; never changes';
+comment on column treasury.brake.actor is 'who held it, never changes';
+comment on column treasury.brake.held_at is 'when it was held; never changes';
+comment on column treasury.brake.released_at is 'when it was released, null while it holds';
+comment on column treasury.brake.released_by is 'who released it; set with released_at';
+comment on column treasury.brake.release_reason is 'why it was released; set with released_at';
 
 create or replace function treasury.check_epoch_step() returns trigger language plpgsql as $$
 declare
@@ -273,7 +273,7 @@ begin
             errcode = 'check_violation', constraint = 'epoch_steps_are_final', table = 'epoch', schema = 'treasury';
     end if;
     if new.state in ('published', 'final')
-        and exists (select from treasury.hold where day <= new.day and released_at is null)
+        and exists (select from treasury.brake where day <= new.day and released_at is null)
     then
         raise exception 'epoch % is held', old.day using
             errcode = 'check_violation', constraint = 'epoch_not_held', table = 'epoch', schema = 'treasury';
@@ -288,8 +288,8 @@ begin
         or (new.id, new.day, new.reason, new.actor, new.held_at)
             is distinct from (old.id, old.day, old.reason, old.actor, old.held_at)
     then
-        raise exception 'a hold of epoch % does not change: it is released once', old.day using
-            errcode = 'check_violation', constraint = 'hold_is_released_once', table = 'hold', schema = 'treasury';
+        raise exception 'a brake of epoch % does not change: it is released once', old.day using
+            errcode = 'check_violation', constraint = 'brake_is_released_once', table = 'brake', schema = 'treasury';
     end if;
     return new;
 end
@@ -297,9 +297,9 @@ $$;
 
 create trigger epoch_step before update on treasury.epoch
     for each row execute function treasury.check_epoch_step();
-create trigger hold_release before update on treasury.hold
+create trigger brake_release before update on treasury.brake
     for each row execute function treasury.check_release();
-create trigger hold_permanent before delete or truncate on treasury.hold
+create trigger brake_permanent before delete or truncate on treasury.brake
     for each statement execute function treasury.refuse_change();
 create trigger contribution_batch_permanent before delete or truncate or
     update of source, origin_day, class, content_digest, recorded_at on treasury.contribution_batch

@@ -11,7 +11,7 @@ where state = 'published'
             or waiting.published_at + make_interval(hours => window_of.hours) > now()
             or window_of.hours is null
             or exists (
-                select from treasury.hold where hold.day <= waiting.day and hold.released_at is null
+                select from treasury.brake where brake.day <= waiting.day and brake.released_at is null
             )
         )
     ), 'infinity')

@@ -25,7 +25,7 @@ pub(crate) async fn compute_in_sql(
 ) -> Result<SecondComputation, TreasuryError> {
     let epoch = find_epoch(conn, day).await?.ok_or(TreasuryError::NotSealed(day))?;
     let text = Ruleset::text(epoch.ruleset)?;
-    sqlx::query_file!("../../sql/treasury/give_memory.sql").fetch_one(&mut *conn).await?;
+    sqlx::query_file!("../../sql/treasury/ready_computation.sql").fetch_one(&mut *conn).await?;
     let row =
         sqlx::query_file!("../../sql/treasury/recompute_epoch.sql", day.date(), text).fetch_one(conn).await?;
     if let Some(owner) = row.owner {

@@ -9,7 +9,7 @@ use crate::{EpochState, Ruleset, TreasuryError, epoch::find_epoch};
 
 /// A brake on a day and all after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Hold {
+pub struct Brake {
     /// The day.
     pub day: UtcDay,
     /// Why.
@@ -58,7 +58,7 @@ pub async fn hold_epoch(
     if find_epoch(&mut transaction, day).await?.is_some_and(|epoch| epoch.state == EpochState::Final) {
         return Err(TreasuryError::IsFinal(day));
     }
-    let held = sqlx::query_file!("../../sql/treasury/insert_hold.sql", day.date(), reason, actor)
+    let held = sqlx::query_file!("../../sql/treasury/insert_brake.sql", day.date(), reason, actor)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
@@ -73,18 +73,18 @@ pub async fn release_epoch(
     actor: &str,
 ) -> Result<(), TreasuryError> {
     check_reason(reason)?;
-    let released = sqlx::query_file!("../../sql/treasury/release_hold.sql", day.date(), reason, actor)
+    let released = sqlx::query_file!("../../sql/treasury/release_brake.sql", day.date(), reason, actor)
         .execute(conn)
         .await?;
     if released.rows_affected() == 1 { Ok(()) } else { Err(TreasuryError::NotHeld(day)) }
 }
 
 /// The brakes that are on, by day.
-pub async fn list_holds(conn: &mut PgConnection) -> Result<Vec<Hold>, TreasuryError> {
-    let rows = sqlx::query_file!("../../sql/treasury/list_holds.sql").fetch_all(conn).await?;
+pub async fn list_brakes(conn: &mut PgConnection) -> Result<Vec<Brake>, TreasuryError> {
+    let rows = sqlx::query_file!("../../sql/treasury/list_brakes.sql").fetch_all(conn).await?;
     Ok(rows
         .into_iter()
-        .map(|row| Hold {
+        .map(|row| Brake {
             day: UtcDay::from_date(row.day),
             reason: row.reason,
             actor: row.actor,
@@ -103,8 +103,8 @@ pub async fn claimable_epoch(conn: &mut PgConnection) -> Result<Option<UtcDay>, 
 
 /// A hold of this day or an earlier one is an error.
 pub(crate) async fn refuse_held(conn: &mut PgConnection, day: UtcDay) -> Result<(), TreasuryError> {
-    match list_holds(conn).await?.into_iter().find(|hold| hold.day <= day) {
-        Some(hold) => Err(TreasuryError::Held { epoch: day, held: hold.day, reason: hold.reason }),
+    match list_brakes(conn).await?.into_iter().find(|brake| brake.day <= day) {
+        Some(brake) => Err(TreasuryError::Held { epoch: day, held: brake.day, reason: brake.reason }),
         None => Ok(()),
     }
 }

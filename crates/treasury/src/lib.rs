@@ -39,7 +39,7 @@ pub use explanation::{
     ClassExplanation, ExplainedClaim, ExplainedLine, ExplainedSource, Explanation, JournalLine, Quota,
     explain_reward,
 };
-pub use finality::{Hold, claimable_epoch, finalise_epochs, hold_epoch, list_holds, release_epoch};
+pub use finality::{Brake, claimable_epoch, finalise_epochs, hold_epoch, list_brakes, release_epoch};
 pub use inputs::{Contribution, OpenReceivable, SealedInputs};
 pub use manifest::{CorrectedPayment, Distributor, LateLines, Manifest, load_manifest};
 pub use merkle::{

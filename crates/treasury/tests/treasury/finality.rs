@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 use tale_treasury::{
-    Class, EpochState, TreasuryError, claimable_epoch, finalise_epochs, find_epoch, hold_epoch, list_holds,
+    Class, EpochState, TreasuryError, claimable_epoch, finalise_epochs, find_epoch, hold_epoch, list_brakes,
     release_epoch, settle_epoch,
 };
 
@@ -56,7 +56,7 @@ async fn a_hold_keeps_its_day_and_those_after_it_from_publication_and_from_being
     }
     let_a_day_pass(&mut conn).await;
     assert_eq!(finalise_epochs(&mut conn).await.unwrap(), [day(1)], "the day before it goes on");
-    assert_eq!(list_holds(&mut conn).await.unwrap().len(), 1);
+    assert_eq!(list_brakes(&mut conn).await.unwrap().len(), 1);
 
     release_epoch(&mut conn, day(2), "the dispute was void", "ann").await.unwrap();
     let refused = release_epoch(&mut conn, day(2), "again", "ann").await;
@@ -97,9 +97,9 @@ async fn the_database_itself_publishes_nothing_that_is_held() {
     let forced = "update treasury.epoch set state = 'final', finalised_at = now()";
     let refused = sqlx::raw_sql(forced).execute(&mut conn).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().constraint(), Some("epoch_not_held"));
-    let changed = "update treasury.hold set reason = 'another'; update treasury.hold set actor = 'another'";
+    let changed = "update treasury.brake set reason = 'another'; update treasury.brake set actor = 'another'";
     let refused = sqlx::raw_sql(changed).execute(&mut conn).await.unwrap_err();
-    assert_eq!(refused.as_database_error().unwrap().constraint(), Some("hold_is_released_once"));
+    assert_eq!(refused.as_database_error().unwrap().constraint(), Some("brake_is_released_once"));
     for reason in ["", "  ", &"x".repeat(501)] {
         let refused = hold_epoch(&mut conn, day(2), reason, "ann").await;
         assert!(matches!(refused, Err(TreasuryError::UnusableText { .. })), "{refused:?}");

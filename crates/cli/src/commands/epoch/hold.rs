@@ -20,7 +20,7 @@ use crate::{
 pub struct Hold {
     /// The UTC day, YYYY-MM-DD; it may be held before it is settled.
     day: UtcDay,
-    /// Why; the hold and the audit log keep it.
+    /// Why; the brake and the audit log keep it.
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }
@@ -30,7 +30,7 @@ pub struct Hold {
 pub struct Release {
     /// The UTC day, YYYY-MM-DD.
     day: UtcDay,
-    /// Why; the hold and the audit log keep it.
+    /// Why; the brake and the audit log keep it.
     #[arg(long, value_name = "TEXT")]
     reason: String,
 }

@@ -1,2 +1,0 @@
-insert into treasury.hold (day, reason, actor) values ($1, $2, $3)
-on conflict (day) where released_at is null do nothing
