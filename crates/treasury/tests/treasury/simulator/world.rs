@@ -30,6 +30,7 @@ pub struct World {
     storm: ChaCha8Rng,
     today: UtcDay,
     lived: u32,
+    sources: u32,
     /// Every generator that ever joined, its owner's number, and whether it still works.
     generators: Vec<(u32, bool)>,
     pub auditor: Auditor,
@@ -49,6 +50,7 @@ impl World {
             storm: Seed::new(storm).child("storm").rng(),
             today: first_day.parse().unwrap(),
             lived: 0,
+            sources: 0,
             generators: Vec::new(),
             auditor: Auditor::default(),
         };
@@ -132,11 +134,11 @@ impl World {
 
     /// Earns in every class, or in some; some days are idle, some generators are slashed.
     async fn earn(&mut self, day: UtcDay) {
-        let mut batches: Vec<NewContributions> = Vec::new();
         for class in Class::ALL {
             if self.events.random_bool(0.25) {
                 continue;
             }
+            let mut lines = Vec::new();
             for (number, (_, works)) in self.generators.iter().enumerate() {
                 if !works || self.events.random_bool(0.3) {
                     continue;
@@ -147,19 +149,23 @@ impl World {
                     (_, 4) => self.events.random_range(1..1i64 << 50),
                     _ => self.events.random_range(1..1000),
                 };
-                let source = format!("{day}/{}/{class}/{number}", self.events.random::<u32>());
-                batches.push(NewContributions { source, day, class, points: vec![(id(number), points)] });
+                lines.push((id(number), points));
             }
+            self.record(day, class, lines).await;
         }
-        // The storm orders, merges and repeats them.
-        batches.shuffle(&mut self.storm);
-        if self.storm.random_bool(0.5) {
-            batches = merged(batches);
-        }
-        for batch in &batches {
-            record_contributions(&mut self.conn, batch).await.unwrap();
+    }
+
+    /// The storm orders the lines, cuts them into batches, and repeats some.
+    async fn record(&mut self, day: UtcDay, class: Class, mut lines: Vec<(GeneratorId, i64)>) {
+        lines.shuffle(&mut self.storm);
+        let size = self.storm.random_range(1..=lines.len().max(1)).max(lines.len().div_ceil(3)).max(1);
+        for points in lines.chunks(size) {
+            self.sources += 1;
+            let source = format!("source {}", self.sources);
+            let batch = NewContributions { source, day, class, points: points.to_vec() };
+            record_contributions(&mut self.conn, &batch).await.unwrap();
             if self.storm.random_bool(0.05) {
-                assert!(record_contributions(&mut self.conn, batch).await.unwrap().already_recorded);
+                assert!(record_contributions(&mut self.conn, &batch).await.unwrap().already_recorded);
             }
         }
     }
@@ -316,16 +322,4 @@ impl World {
 
 fn id(number: usize) -> GeneratorId {
     GeneratorId::derive("simulator", &number.to_string())
-}
-
-/// The same points in one batch for each class.
-fn merged(batches: Vec<NewContributions>) -> Vec<NewContributions> {
-    let mut merged: Vec<NewContributions> = Vec::new();
-    for batch in batches {
-        match merged.iter_mut().find(|one| (one.class, one.day) == (batch.class, batch.day)) {
-            Some(one) => one.points.extend(batch.points),
-            None => merged.push(batch),
-        }
-    }
-    merged
 }
