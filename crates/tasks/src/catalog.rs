@@ -27,6 +27,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Finalise>()
         .with::<settlement::Vest>()
         .with::<settlement::Accrue>()
+        .with::<settlement::Withdraw>()
         .with::<command::Noop>()
         .with::<command::Sleep>()
         .with::<command::Shell>()

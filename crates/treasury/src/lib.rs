@@ -27,6 +27,7 @@ mod token_start;
 mod transition;
 mod verification;
 mod vesting;
+mod withdrawal;
 
 pub use capping::{CappedAllocation, allocate_capped};
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv, read_claims_file};
@@ -66,4 +67,10 @@ pub use verification::{Check, Outcome, Verification, verify_epoch};
 pub use vesting::{
     Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
     VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};
+pub use withdrawal::{
+    Cancelled, Country, Denial, Destination, NewWithdrawal, PayoutRoute, Quote, Redemption, Regime,
+    Requested, SettledWithdrawals, Withdrawal, WithdrawalError, WithdrawalFilter, WithdrawalId,
+    WithdrawalRules, WithdrawalState, allow_account, cancel_withdrawal, deny_account, find_withdrawal,
+    list_denials, list_withdrawals, payable_claims, request_withdrawal, settle_withdrawals, take_route,
 };

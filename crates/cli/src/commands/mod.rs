@@ -36,6 +36,7 @@ pub mod tenant;
 pub mod triggers;
 pub mod up;
 pub mod vesting;
+pub mod withdrawals;
 pub mod worker;
 pub mod workers;
 
@@ -85,6 +86,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Ledger(command) => command.run(global).await,
         Command::Vesting(command) => command.run(global).await,
         Command::Staking(command) => command.run(global).await,
+        Command::Withdrawals(command) => command.run(global).await,
         Command::Claims(command) => command.run(global).await,
         Command::Bench(command) => command.run(global).await,
         Command::Doctor(command) => command.run(global).await,

@@ -1,4 +1,4 @@
-//! Allocation, trees, claims and the settlement of epochs.
+//! Allocation, trees, claims, the settlement of epochs, vesting, staking and withdrawals.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod allocation;
@@ -18,6 +18,8 @@ mod simulator;
 mod staking;
 mod staking_laws;
 mod vesting;
+mod withdrawal_laws;
+mod withdrawals;
 
 use tale_primitives::{Address, Amount};
 
