@@ -190,7 +190,7 @@ async fn failure_5_neither_the_order_nor_the_batches_nor_the_threads_change_a_by
     let lines: Vec<(Class, u32, i64)> = (0..6)
         .flat_map(|generator| Class::ALL.map(|class| (class, generator, 7 + i64::from(generator % 3))))
         .collect();
-    let mut found: Vec<(Digest, Option<Digest>, Option<Digest>, Option<MerkleHash>)> = Vec::new();
+    let mut found = Vec::new();
     for variant in 0..3 {
         let (_database, mut conn) = network().await;
         let mut lines = lines.clone();

@@ -36,7 +36,7 @@ fn failure_6_a_year_of_rounding_neither_loses_nor_makes_a_unit() {
                 _ => Amount::from(rng.random::<u64>()),
             };
             let ppm = rng.random_range(0..=1_000_000u64);
-            let cap = Amount::from_u256(pool.to_u256() * ruint_of(ppm) / ruint_of(1_000_000));
+            let cap = Amount::from_u256(pool.to_u256() * units(ppm) / units(1_000_000));
             let weights: Vec<u64> = (0..rng.random_range(0..40)).map(|_| adversarial(&mut rng)).collect();
             let shared = allocate_capped(pool, cap, &weights).unwrap();
             let sum = Amount::checked_sum(shared.shares.iter().copied()).unwrap();
@@ -49,7 +49,7 @@ fn failure_6_a_year_of_rounding_neither_loses_nor_makes_a_unit() {
     }
 }
 
-fn ruint_of(number: u64) -> ruint::aliases::U256 {
+fn units(number: u64) -> ruint::aliases::U256 {
     ruint::aliases::U256::from(number)
 }
 

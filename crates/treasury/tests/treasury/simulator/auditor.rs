@@ -104,8 +104,11 @@ impl Auditor {
         let outstanding: Vec<Amount> =
             list_receivables(conn, None).await.unwrap().into_iter().map(|one| one.outstanding).collect();
         assert_eq!(sum(&outstanding), sum(self.owed.values()));
-        let audit = verify(conn).await.unwrap();
-        assert!(audit.is_consistent(), "{audit:?}");
+        // The audit of the whole ledger grows with it: every night of the first hundred, then every tenth.
+        if self.epochs <= 100 || self.epochs.is_multiple_of(10) || self.epochs == 365 {
+            let audit = verify(conn).await.unwrap();
+            assert!(audit.is_consistent(), "{audit:?}");
+        }
     }
 
     /// After the year: something of everything has happened.
