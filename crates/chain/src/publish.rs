@@ -1,7 +1,7 @@
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tale_primitives::UtcDay;
-use tale_treasury::{PayoutRoute, take_route};
+use tale_treasury::{PayoutRoute, TreasuryError, list_brakes, take_route};
 
 use crate::{
     Action, ChainError, DistributorContract, FinalSubmission, Key, Publication, PublishOptions, ReadClaims,
@@ -41,6 +41,7 @@ pub async fn publish(
     epoch: UtcDay,
     options: &PublishOptions,
 ) -> Result<Published, ChainError> {
+    refuse_held(conn, epoch).await?;
     let publication = Publication::derive(conn, epoch).await?;
     let head = contract.head().await?;
     let action = action_of(contract, key, head).await?;
@@ -66,6 +67,14 @@ pub async fn publish(
         Some(driver.drive().await?)
     };
     Ok(Published { publication, standing, claims, submission })
+}
+
+/// A day that somebody holds, and every day after it, stays off the chain.
+async fn refuse_held(conn: &mut PgConnection, epoch: UtcDay) -> Result<(), ChainError> {
+    match list_brakes(conn).await?.into_iter().find(|brake| brake.day <= epoch) {
+        Some(brake) => Err(TreasuryError::Held { epoch, held: brake.day, reason: brake.reason }.into()),
+        None => Ok(()),
+    }
 }
 
 async fn action_of(contract: &DistributorContract, key: &Key, head: u64) -> Result<Action, ChainError> {

@@ -1,7 +1,7 @@
 use alloy_primitives::U256;
 use tale_chain::{ChainError, DistributorContract, Endpoint};
 use tale_ledger::{Entry, NewJournal, post_journal};
-use tale_treasury::{PayoutRoute, TreasuryError, WithdrawalError, take_route};
+use tale_treasury::{PayoutRoute, TreasuryError, WithdrawalError, hold_epoch, release_epoch, take_route};
 
 use crate::{
     network::{Network, day},
@@ -61,6 +61,10 @@ async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     let unsettled = network.publish(PROPOSER, day(1)).await;
     assert!(matches!(unsettled, Err(ChainError::Treasury(_))), "{unsettled:?}");
     network.settle(day(1), 3, 1).await;
+    hold_epoch(&mut network.conn, day(1), "a dispute", "a test").await.unwrap();
+    let held = network.publish(PROPOSER, day(1)).await;
+    assert!(held.as_ref().is_err_and(|error| error.to_string().contains("a dispute")), "{held:?}");
+    release_epoch(&mut network.conn, day(1), "settled", "a test").await.unwrap();
     let stranger = network.publish(ANNA, day(1)).await;
     assert!(
         matches!(stranger, Err(ChainError::NoRole(address)) if address == key(ANNA).address()),

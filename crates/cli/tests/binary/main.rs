@@ -8,6 +8,7 @@ mod chain;
 mod claims;
 mod control;
 mod doctor;
+mod epochs;
 mod help;
 mod history;
 mod http;

@@ -105,9 +105,11 @@ impl Publish {
             poll: Duration::from_millis(self.poll),
         };
         let published = match publish(&mut connection, &contract, key, epoch, &options).await {
-            Err(tale_chain::ChainError::Treasury(
-                error @ (TreasuryError::NotSealed(_) | TreasuryError::NoClaims(_)),
-            )) => return Err(Failure::of(&error).code(UNUSABLE).help("`tale epoch list` lists the epochs")),
+            Err(tale_chain::ChainError::Treasury(error))
+                if matches!(*error, TreasuryError::NotSealed(_) | TreasuryError::NoClaims(_)) =>
+            {
+                return Err(Failure::of(&*error).code(UNUSABLE).help("`tale epoch list` lists the epochs"));
+            }
             published => published?,
         };
         if let Some(submission) = published.submission.as_ref().filter(|submission| !submission.was_final) {
