@@ -21,10 +21,11 @@ use crate::{
 };
 
 /// The product's own pipelines, for a binary that runs far from its repository.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("federated-training.yaml", include_str!("../../../pipelines/federated-training.yaml")),
     ("training-round.yaml", include_str!("../../../pipelines/training-round.yaml")),
     ("nightly-settlement.yaml", include_str!("../../../pipelines/nightly-settlement.yaml")),
+    ("nightly-dividends.yaml", include_str!("../../../pipelines/nightly-dividends.yaml")),
     ("hello.yaml", include_str!("../../../pipelines/hello.yaml")),
 ];
 

@@ -3,7 +3,7 @@
 use tale_pipeline::{KindCatalog, KindDescription, ResourceSpec};
 use tale_worker::KindRegistry;
 
-use crate::{command, http, learning, network, pov, settlement, sql};
+use crate::{command, http, learning, monetization, network, pov, settlement, sql};
 
 /// What a worker of this build can run.
 pub fn kinds() -> KindRegistry {
@@ -24,6 +24,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Compute>()
         .with::<settlement::Post>()
         .with::<settlement::Publish>()
+        .with::<monetization::Dividends>()
         .with::<command::Noop>()
         .with::<command::Sleep>()
         .with::<command::Shell>()

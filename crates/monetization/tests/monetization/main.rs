@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod dividends;
+mod epochs;
 mod fees;
+mod logs;
 
 use tale_primitives::{Address, Amount, UtcDay};
 
