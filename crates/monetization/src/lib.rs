@@ -13,6 +13,7 @@ mod reading;
 mod revenue;
 mod rows;
 mod rules;
+mod sales;
 mod share;
 
 pub use dividends::{AssetTotal, Dividend, DividendLine, DividendResult, divide};
@@ -30,4 +31,10 @@ pub use reading::{
 };
 pub use revenue::{RecordHolding, SealedRevenue};
 pub use rules::DividendRules;
+pub use sales::{
+    Eligibility, Listing, NewPurchase, Purchase, PurchaseKey, PurchaseState, PurchaseStep, Reconciled,
+    RoundEligibility, RoundRules, RoundState, SaleError, SaleRound, SaleRules, Tier, Unsold, cancel,
+    eligibility, find_purchase, list_purchases, list_wallet, pay, reconcile_sales, reserve, sale_rounds,
+    schedule_round,
+};
 pub use share::{Share, ShareError};
