@@ -46,6 +46,11 @@ bench *ARGUMENTS:
 prepare:
     SQLX_OFFLINE=false cargo run -p tale-testkit --bin with-postgres -- --migrated sh infra/prepare.sh
 
+# Compiles the contracts again with the pinned compiler, and writes their bytecode and its hash.
+contracts:
+    node crates/chain/contracts/build.cjs "$(sh infra/npm.sh)" crates/chain/contracts/build/contracts.json
+    cd crates/chain/contracts/build && sha256sum contracts.json > contracts.json.sha256
+
 # Holds the OpenLineage events against the classes of the reference client, which it fetches from PyPI.
 check-openlineage *FILES:
     python3 infra/check-openlineage.py "$@"

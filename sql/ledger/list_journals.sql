@@ -1,3 +1,3 @@
-select id, key, epoch, description, entry_count, content_digest, chain_digest, posted_at
+select id, event, key, epoch, description, entry_count, content_digest, chain_digest, posted_at
 from ledger.journal
 order by id

@@ -1,6 +1,4 @@
 insert into ledger.account (kind, name, asset)
-select distinct given.kind, given.name, given.asset
-from unnest($1::text[], $2::text[], $3::text[]) as given (kind, name, asset)
-where not exists (
-    select from ledger.account where key = given.kind || ':' || given.name || ':' || given.asset
-)
+select split_part(given.key, ':', 1), split_part(given.key, ':', 2), split_part(given.key, ':', 3)
+from (select distinct key from unnest($1::text[]) as key) given
+where not exists (select from ledger.account where account.key = given.key)

@@ -152,6 +152,10 @@ pub enum Command {
     Epoch(commands::epoch::Epoch),
     /// Reads and audits the double-entry ledger.
     Ledger(commands::ledger::Ledger),
+    /// Shows the vesting table, its releases, and which of them are in the ledger.
+    Vesting(commands::vesting::Vesting),
+    /// Stakes TALE, takes stakes out, and shows what the network publishes about them.
+    Staking(commands::staking::Staking),
     /// Builds claims trees, proves claims and verifies trees.
     Claims(commands::claims::Claims),
     /// Measures what this database and this machine carry.

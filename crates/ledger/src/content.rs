@@ -1,4 +1,4 @@
-//! The canonical content of a journal, and its digest.
+//! The canonical content of a link of the chain, and its digest.
 //!
 //! Every field is written as its length (8 bytes, most significant first) and its bytes, so that no two contents
 //! share an encoding. Entries are in the order of (account key, side, amount), so that the order in which a
@@ -9,38 +9,101 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use tale_primitives::{Amount, Digest};
 
-use crate::{AccountKey, LedgerError, NewJournal, Side};
-
-const FORMAT: &str = "taleworks.ledger.journal.1";
+use crate::{Entry, Event, LedgerError, NewJournal, Side};
 
 /// The hash chain's value before the first journal.
 pub(crate) const GENESIS: Digest = Digest::from_bytes([0; 32]);
 
-/// Hashes a journal piece by piece, so that an audit can stream entries.
+/// The most characters in a key.
+const KEY_LENGTH_MAX: usize = 200;
+
+/// What a content says before its entries, as text.
+pub(crate) enum Header<'a> {
+    Journal {
+        key: &'a str,
+        epoch: &'a str,
+        description: &'a str,
+        entry_count: usize,
+    },
+    Hold {
+        key: &'a str,
+        description: &'a str,
+        debit: &'a str,
+        credit: &'a str,
+        amount: &'a str,
+        /// Microseconds since 1970; empty where it waits for ever.
+        expires_at: &'a str,
+    },
+    /// The two entries of a posting follow.
+    HoldEnd {
+        key: &'a str,
+        epoch: &'a str,
+        description: &'a str,
+        hold: &'a str,
+        event: Event,
+        entry_count: usize,
+    },
+    /// Empty where there is none.
+    Limit {
+        key: &'a str,
+        description: &'a str,
+        account: &'a str,
+        floor: &'a str,
+        ceiling: &'a str,
+    },
+    /// The digests of the members follow.
+    Batch {
+        key: &'a str,
+        description: &'a str,
+        member_count: usize,
+    },
+}
+
+/// Hashes a content piece by piece, so that an audit can stream entries.
 pub(crate) struct ContentHasher(Sha256);
 
 impl ContentHasher {
-    pub(crate) fn new(key: &str, epoch: &str, description: &str, entry_count: usize) -> Self {
+    pub(crate) fn new(header: &Header<'_>) -> Self {
         let mut hasher = Self(Sha256::new());
-        for field in [FORMAT, key, epoch, description, &entry_count.to_string()] {
-            hasher.field(field);
+        let format = |name: &str| format!("taleworks.ledger.{name}.1");
+        match *header {
+            Header::Journal { key, epoch, description, entry_count } => {
+                hasher.fields(&[&format("journal"), key, epoch, description, &entry_count.to_string()]);
+            }
+            Header::Hold { key, description, debit, credit, amount, expires_at } => {
+                hasher.fields(&[&format("hold"), key, description, debit, credit, amount, expires_at]);
+            }
+            Header::HoldEnd { key, epoch, description, hold, event, entry_count } => {
+                let (format, count) = (format("hold-end"), entry_count.to_string());
+                hasher.fields(&[&format, key, epoch, description, hold, event.as_str(), &count]);
+            }
+            Header::Limit { key, description, account, floor, ceiling } => {
+                hasher.fields(&[&format("limit"), key, description, account, floor, ceiling]);
+            }
+            Header::Batch { key, description, member_count } => {
+                hasher.fields(&[&format("batch"), key, description, &member_count.to_string()]);
+            }
         }
         hasher
     }
 
     pub(crate) fn entry(&mut self, account: &str, side: &str, amount: &str) {
-        for field in [account, side, amount] {
-            self.field(field);
-        }
+        self.fields(&[account, side, amount]);
+    }
+
+    pub(crate) fn member(&mut self, content: &Digest) {
+        self.0.update(content.as_bytes());
     }
 
     pub(crate) fn finish(self) -> Digest {
         Digest::from_bytes(self.0.finalize().into())
     }
 
-    fn field(&mut self, text: &str) {
-        self.0.update((text.len() as u64).to_be_bytes());
-        self.0.update(text);
+    fn fields(&mut self, fields: &[&str]) {
+        for field in fields {
+            self.0.update((field.len() as u64).to_be_bytes());
+            self.0.update(field);
+        }
     }
 }
 
@@ -50,46 +113,53 @@ pub(crate) fn link(previous: &Digest, content: &Digest) -> Digest {
     Digest::from_bytes(digest.into())
 }
 
-/// A journal that is whole and balanced, with its entries in canonical order.
-pub(crate) struct Content<'a> {
-    pub(crate) entries: Vec<CanonicalEntry<'a>>,
-    pub(crate) digest: Digest,
-}
-
-pub(crate) struct CanonicalEntry<'a> {
-    pub(crate) text: String,
+/// An entry as it is hashed and inserted.
+pub(crate) struct CanonicalEntry {
+    pub(crate) account: String,
     pub(crate) side: Side,
-    pub(crate) amount: Amount,
-    pub(crate) account: &'a AccountKey,
+    pub(crate) amount: String,
 }
 
-impl<'a> Content<'a> {
-    /// Checks what can be checked without the database. The database checks it again: it is the authority.
-    pub(crate) fn of(journal: &'a NewJournal) -> Result<Self, LedgerError> {
-        let key_length = journal.key.chars().count();
-        if !(1..=200).contains(&key_length) {
-            return Err(LedgerError::KeyLength(key_length));
-        }
-        check_balance(journal)?;
-        let mut entries: Vec<CanonicalEntry<'_>> = journal
-            .entries
-            .iter()
-            .map(|entry| CanonicalEntry {
-                text: entry.account.to_string(),
-                side: entry.side,
-                amount: entry.amount,
-                account: &entry.account,
-            })
-            .collect();
-        entries.sort_unstable_by(|a, b| (&a.text, a.side, a.amount).cmp(&(&b.text, b.side, b.amount)));
+/// Checks what can be checked of a journal without the database, and brings its entries into their canonical order.
+/// The database checks it again: it is the authority.
+pub(crate) fn of_journal(journal: &NewJournal) -> Result<(Vec<CanonicalEntry>, Digest), LedgerError> {
+    check_key(&journal.key)?;
+    check_balance(journal)?;
+    let entries = canonical(&journal.entries);
+    let epoch = journal.epoch.map(|day| day.to_string()).unwrap_or_default();
+    let header = Header::Journal {
+        key: &journal.key,
+        epoch: &epoch,
+        description: &journal.description,
+        entry_count: entries.len(),
+    };
+    let digest = digest_of(&header, &entries);
+    Ok((entries, digest))
+}
 
-        let epoch = journal.epoch.map(|day| day.to_string()).unwrap_or_default();
-        let mut hasher = ContentHasher::new(&journal.key, &epoch, &journal.description, entries.len());
-        for entry in &entries {
-            hasher.entry(&entry.text, entry.side.as_str(), &entry.amount.to_string());
-        }
-        Ok(Self { entries, digest: hasher.finish() })
+pub(crate) fn check_key(key: &str) -> Result<(), LedgerError> {
+    let length = key.chars().count();
+    if (1..=KEY_LENGTH_MAX).contains(&length) { Ok(()) } else { Err(LedgerError::KeyLength(length)) }
+}
+
+pub(crate) fn canonical(entries: &[Entry]) -> Vec<CanonicalEntry> {
+    let mut keyed: Vec<(String, Side, Amount)> =
+        entries.iter().map(|entry| (entry.account.to_string(), entry.side, entry.amount)).collect();
+    keyed.sort_unstable();
+    let write = |(account, side, amount): (String, Side, Amount)| CanonicalEntry {
+        account,
+        side,
+        amount: amount.to_string(),
+    };
+    keyed.into_iter().map(write).collect()
+}
+
+pub(crate) fn digest_of(header: &Header<'_>, entries: &[CanonicalEntry]) -> Digest {
+    let mut hasher = ContentHasher::new(header);
+    for entry in entries {
+        hasher.entry(&entry.account, entry.side.as_str(), &entry.amount);
     }
+    hasher.finish()
 }
 
 fn check_balance(journal: &NewJournal) -> Result<(), LedgerError> {

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tale_primitives::{Amount, Digest, UtcDay};
 
-use crate::AccountKey;
+use crate::{AccountKey, Event};
 
-/// One journal: its place in the chain, from 1 and without gaps.
+/// One link of the chain, a journal or another event: its place, from 1 and without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JournalId(i64);
@@ -102,6 +102,8 @@ pub struct NewJournal {
 pub struct JournalSummary {
     /// Its id.
     pub id: JournalId,
+    /// What it records; journals and posted holds have entries.
+    pub event: Event,
     /// Its idempotency key.
     pub key: String,
     /// The UTC day that it settles, if it settles one.

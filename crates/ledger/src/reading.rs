@@ -3,7 +3,9 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::{Amount, Digest, UtcDay};
 
-use crate::{AccountKey, AccountKind, Asset, Entry, Journal, JournalId, JournalSummary, LedgerError, Side};
+use crate::{
+    AccountKey, AccountKind, Asset, Entry, Event, Journal, JournalId, JournalSummary, LedgerError, Side,
+};
 
 /// The running sums of one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,6 +16,10 @@ pub struct Balance {
     pub debits: Amount,
     /// The sum of its credits.
     pub credits: Amount,
+    /// The sum of the open holds that would debit it.
+    pub pending_debits: Amount,
+    /// The sum of the open holds that would credit it.
+    pub pending_credits: Amount,
 }
 
 impl Balance {
@@ -24,6 +30,21 @@ impl Balance {
             Side::Credit => self.credits.checked_sub(self.debits),
         };
         difference.unwrap_or_default()
+    }
+
+    /// What of that no open hold reserves: what a posting may take. The database keeps it from falling below zero.
+    pub fn available(&self) -> Amount {
+        let pending = match self.account.kind().normal_side() {
+            Side::Debit => self.pending_credits,
+            Side::Credit => self.pending_debits,
+        };
+        self.amount().checked_sub(pending).unwrap_or_default()
+    }
+
+    /// The balance of an account that nobody has used.
+    pub(crate) const fn nothing(account: AccountKey) -> Self {
+        let nothing = Amount::ZERO;
+        Self { account, debits: nothing, credits: nothing, pending_debits: nothing, pending_credits: nothing }
     }
 }
 
@@ -43,7 +64,7 @@ pub async fn balance(conn: &mut PgConnection, account: &AccountKey) -> Result<Ba
         .await?;
     match row {
         Some(row) => row.try_into(),
-        None => Ok(Balance { account: account.clone(), debits: Amount::ZERO, credits: Amount::ZERO }),
+        None => Ok(Balance::nothing(account.clone())),
     }
 }
 
@@ -83,7 +104,7 @@ pub async fn journal(conn: &mut PgConnection, id: JournalId) -> Result<Option<Jo
     Ok(Some(Journal { summary: row.try_into()?, entries }))
 }
 
-/// Every journal without its entries, in the order of the chain.
+/// Every link of the chain without its entries, in their order.
 pub async fn list_journals(conn: &mut PgConnection) -> Result<Vec<JournalSummary>, LedgerError> {
     sqlx::query_file_as!(JournalRow, "../../sql/ledger/list_journals.sql")
         .fetch_all(conn)
@@ -93,10 +114,12 @@ pub async fn list_journals(conn: &mut PgConnection) -> Result<Vec<JournalSummary
         .collect()
 }
 
-struct BalanceRow {
-    key: String,
-    debits: String,
-    credits: String,
+pub(crate) struct BalanceRow {
+    pub(crate) key: String,
+    pub(crate) debits: String,
+    pub(crate) credits: String,
+    pub(crate) pending_debits: String,
+    pub(crate) pending_credits: String,
 }
 
 impl TryFrom<BalanceRow> for Balance {
@@ -107,6 +130,8 @@ impl TryFrom<BalanceRow> for Balance {
         Ok(Self {
             debits: row.debits.parse().map_err(corrupt)?,
             credits: row.credits.parse().map_err(corrupt)?,
+            pending_debits: row.pending_debits.parse().map_err(corrupt)?,
+            pending_credits: row.pending_credits.parse().map_err(corrupt)?,
             account: row.key.parse()?,
         })
     }
@@ -114,6 +139,7 @@ impl TryFrom<BalanceRow> for Balance {
 
 struct JournalRow {
     id: i64,
+    event: String,
     key: String,
     epoch: Option<NaiveDate>,
     description: String,
@@ -133,6 +159,7 @@ impl TryFrom<JournalRow> for JournalSummary {
         };
         Ok(Self {
             id: JournalId::from_raw(row.id),
+            event: Event::parse(&row.event).ok_or_else(corrupt)?,
             epoch: row.epoch.map(UtcDay::from_date),
             entry_count: row.entry_count.try_into().map_err(|_| corrupt())?,
             content_digest: digest(&row.content_digest)?,

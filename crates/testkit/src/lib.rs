@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod database;
+mod npm;
 mod seeds;
 mod server;
 
 pub use database::TestDatabase;
+pub use npm::npm_modules;
 pub use seeds::{SeedNotice, announce_on_panic, seeds};
 pub use server::TestServer;
 

@@ -2,7 +2,7 @@ use tale_ledger::LedgerError;
 use tale_network::NetworkError;
 use tale_primitives::{AllocationOverflow, Amount, Digest, GeneratorId, UtcDay};
 
-use crate::{EpochState, MerkleError};
+use crate::{EpochState, MerkleError, StakingError, VestingError};
 
 /// Why the treasury refused something.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +148,28 @@ pub enum TreasuryError {
     /// A tree could not be built.
     #[error("the claims tree cannot be built")]
     Merkle(#[from] MerkleError),
+    /// The token's start is set to another day.
+    #[error("the token started on {set}, not on {given}")]
+    TokenStarted {
+        /// The day that is set.
+        set: UtcDay,
+        /// The day that was given.
+        given: UtcDay,
+    },
+    /// A day that has not come yet, by the database's clock.
+    #[error("{day} has not come: today is {today}")]
+    FutureDay {
+        /// The day.
+        day: UtcDay,
+        /// The database's day.
+        today: UtcDay,
+    },
+    /// A release of the vesting table was refused.
+    #[error(transparent)]
+    Vesting(#[from] VestingError),
+    /// Staking refused something.
+    #[error(transparent)]
+    Staking(#[from] StakingError),
     /// Something could not be written as canonical JSON.
     #[error("the canonical form cannot be written")]
     Canonical(#[source] serde_json::Error),

@@ -8,7 +8,10 @@ mod merkle;
 mod publication;
 mod ruleset;
 mod settlement;
+mod staking;
+mod token_start;
 mod transition;
+mod vesting;
 
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
 pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
@@ -20,5 +23,16 @@ pub use merkle::{
 pub use publication::publish_epoch;
 pub use ruleset::{GeneratorPool, Ruleset};
 pub use settlement::{Contribution, EpochResult, Reward, SealedInputs, compute};
+pub use staking::{
+    Accrued, EarlyExit, EarlySettlement, FlexibleRate, Leaving, Left, NewStake, Position, PositionFilter,
+    PositionId, PositionState, Staked, StakingDay, StakingError, StakingRules, StakingStatus, Term,
+    accrue_staking, daily_reward, early_settlement, find_position, fund_staking, list_positions, stake,
+    staking_status, unstake, ve_weight,
+};
 pub use tale_primitives::{Allocation, AllocationOverflow, allocate};
+pub use token_start::{TokenStart, set_token_start, today, token_start};
 pub use transition::{Transition, post_epoch, record_result, seal_epoch};
+pub use vesting::{
+    Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
+    VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};

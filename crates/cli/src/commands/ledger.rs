@@ -80,7 +80,7 @@ async fn audit(global: &Global) -> Result<ExitCode, Failure> {
         for discrepancy in &report.discrepancies {
             output::line(&discrepancy.to_string())?;
         }
-        let VerifyReport { journals, entries, accounts, head, discrepancies } = &report;
+        let VerifyReport { journals, entries, accounts, head, discrepancies, .. } = &report;
         let verdict = match discrepancies.len() {
             0 => "everything agrees".to_owned(),
             1 => "1 discrepancy".to_owned(),

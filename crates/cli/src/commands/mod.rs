@@ -30,9 +30,11 @@ pub mod runs;
 pub mod schedule;
 pub mod serve;
 pub mod show;
+pub mod staking;
 pub mod tenant;
 pub mod triggers;
 pub mod up;
+pub mod vesting;
 pub mod worker;
 pub mod workers;
 
@@ -79,6 +81,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Pov(command) => command.run(global).await,
         Command::Epoch(command) => command.run(global).await,
         Command::Ledger(command) => command.run(global).await,
+        Command::Vesting(command) => command.run(global).await,
+        Command::Staking(command) => command.run(global).await,
         Command::Claims(command) => command.run(global).await,
         Command::Bench(command) => command.run(global).await,
         Command::Doctor(command) => command.run(global).await,

@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 64] = [
     "demo",
     "up",
     "serve",
@@ -52,6 +52,16 @@ const COMMANDS: [&str; 54] = [
     "ledger balances",
     "ledger journals",
     "ledger journal",
+    "vesting",
+    "vesting schedule",
+    "vesting start",
+    "vesting status",
+    "staking",
+    "staking stake",
+    "staking unstake",
+    "staking list",
+    "staking status",
+    "staking fund",
     "claims",
     "claims tree",
     "doctor",
@@ -84,6 +94,11 @@ fn a_wrong_command_line_ends_with_code_2_and_a_hint() {
         (&["ledger", "balances", "--asset", "1TALE"], &["1TALE"]),
         (&["ledger", "journal", "first"], &["first"]),
         (&["epoch", "show", "2026-02-30"], &["2026-02-30", "YYYY-MM-DD"]),
+        (&["vesting", "schedule", "--start", "2026-2-1"], &["2026-2-1", "YYYY-MM-DD"]),
+        (&["vesting", "start"], &["<DAY>"]),
+        (&["staking", "stake", "1"], &["--owner <ADDRESS>", "--key <KEY>"]),
+        (&["staking", "stake", "1.x", "--owner", "0x12", "--key", "k"], &["1.x", "whole tokens"]),
+        (&["staking", "list", "--state", "gone"], &["open, matured, exited_early or closed"]),
         (&["pov", "show", "0"], &["LINEAGE/3"]),
         (&["pov", "show", "/3"], &["LINEAGE/3"]),
         (&["dataset", "show", "Fashion"], &["Fashion", "lower-case letter"]),

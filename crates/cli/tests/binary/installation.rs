@@ -9,13 +9,13 @@ use std::{
 use crate::tale::{Ended, Place};
 
 /// `tale up` in a data directory of its own; stopped when it is dropped.
-struct Up {
+pub struct Up {
     place: Place,
     child: Child,
 }
 
 impl Up {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let place = Place::new();
         let mut child = place
             .command(&["up", "--slots", "2", "--data-dir", "data"])
@@ -32,7 +32,7 @@ impl Up {
         Self { place, child }
     }
 
-    fn tale(&self, arguments: &[&str]) -> Ended {
+    pub fn tale(&self, arguments: &[&str]) -> Ended {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--data-dir", "data"]).collect();
         self.place.tale(&arguments)
     }

@@ -16,5 +16,7 @@ mod patience;
 mod pipelines;
 mod resources;
 mod schedules;
+mod staking;
 mod tale;
 mod traces;
+mod vesting;

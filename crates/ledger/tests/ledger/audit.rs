@@ -1,10 +1,14 @@
 //! A superuser can switch the triggers off. The audit then names what was done.
 
-use sqlx::{AssertSqlSafe, PgConnection};
-use tale_ledger::{Discrepancy, VerifyReport, post_journal, verify};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tale_ledger::{
+    ChainHead, Discrepancy, HoldEnd, JournalId, NewBatch, NewHold, NewLimit, Operation, VerifyReport,
+    chain_head, end_hold, open_hold, post_batch, post_journal, set_limit, verify, verify_against,
+};
+use tale_primitives::Digest;
 use tale_testkit::TestDatabase;
 
-use crate::{holder, issuance, pool, transfer};
+use crate::{holder, issuance, pool, transfer, units};
 
 async fn tampered(sql: &str) -> VerifyReport {
     let database = TestDatabase::create().await;
@@ -100,5 +104,92 @@ async fn entries_added_taken_away_and_belonging_to_nothing_are_named() {
     .await;
     assert_eq!(kinds(&added), ["EntryCount", "ContentDigest", "AccountBalance", "AccountBalance"]);
     let stray = tampered("insert into ledger.entry values (9, 1, 1, 'debit', 5)").await;
-    assert_eq!(kinds(&stray), ["EntryUnreadable"]);
+    assert_eq!(kinds(&stray), ["EntryUnreadable", "AccountBalance"]);
+}
+
+/// Journals 1 to 8: a fund, a limit, two holds of which one is posted, and a batch of two.
+async fn post_events(conn: &mut PgConnection) {
+    post_journal(conn, &transfer("fund", issuance(), pool(), 100)).await.unwrap();
+    let limit = NewLimit {
+        key: "limit".to_owned(),
+        description: String::new(),
+        account: pool(),
+        floor: None,
+        ceiling: Some(units(500)),
+    };
+    set_limit(conn, &limit).await.unwrap();
+    for (key, amount) in [("posted", 10), ("open", 20)] {
+        let hold = NewHold {
+            key: key.to_owned(),
+            description: String::new(),
+            debit: pool(),
+            credit: holder(1),
+            amount: units(amount),
+            expires_at: None,
+        };
+        open_hold(conn, &hold).await.unwrap();
+    }
+    end_hold(conn, &HoldEnd::post("post", "posted")).await.unwrap();
+    let members = ["a", "b"].map(|key| Operation::Journal(transfer(key, pool(), holder(2), 1)));
+    let batch =
+        NewBatch { key: "batch".to_owned(), description: String::new(), operations: members.to_vec() };
+    post_batch(conn, &batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_hold_limit_or_batch_is_named() {
+    let database = TestDatabase::create().await;
+    let mut conn = database.connection().await;
+    post_events(&mut conn).await;
+    let report = verify(&mut conn).await.unwrap();
+    assert!(report.is_consistent(), "{:?}", report.discrepancies);
+    for (sql, expected) in [
+        (
+            "update ledger.hold set amount = 21 where id = 4",
+            &["ContentDigest", "AccountPending", "AccountPending"][..],
+        ),
+        (
+            "update ledger.hold set ended_by = null where id = 3",
+            &["HoldEnd", "AccountPending", "AccountPending"],
+        ),
+        (
+            "update ledger.hold set ended_by = 7 where id = 4",
+            &["HoldEnd", "AccountPending", "AccountPending"],
+        ),
+        ("update ledger.hold set amount = 9 where id = 3", &["ContentDigest", "HoldContent"]),
+        ("delete from ledger.hold where id = 4", &["JournalUnreadable", "AccountPending", "AccountPending"]),
+        ("update ledger.balance set ceiling = null", &["AccountLimits"]),
+        ("update ledger.account_limit set ceiling = 499", &["ContentDigest", "AccountLimits"]),
+        ("update ledger.account_limit set ceiling = 4", &["ContentDigest", "AccountLimits", "AccountBeyond"]),
+        ("update ledger.journal set member_count = 1 where event = 'batch'", &["ContentDigest"]),
+        ("delete from ledger.asset where code = 'xTALE'", &["AssetUnknown"; 4]),
+    ] {
+        let mut transaction = conn.begin().await.unwrap();
+        without_triggers(&mut transaction, sql).await;
+        assert_eq!(kinds(&verify(&mut transaction).await.unwrap()), expected, "{sql}");
+        transaction.rollback().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_head_kept_elsewhere_shows_that_the_whole_chain_was_rewritten() {
+    let database = TestDatabase::create().await;
+    let mut conn = database.connection().await;
+    let genesis = chain_head(&mut conn).await.unwrap();
+    post_journal(&mut conn, &transfer("fund", issuance(), pool(), 100)).await.unwrap();
+    let kept = chain_head(&mut conn).await.unwrap();
+    post_journal(&mut conn, &transfer("pay", pool(), holder(1), 10)).await.unwrap();
+    let heads = [genesis, kept, chain_head(&mut conn).await.unwrap()];
+    let mut words = 0;
+    let report = verify_against(&mut conn, &heads, &mut |_| words += 1).await.unwrap();
+    assert!(report.is_consistent() && words > 0, "{:?}", report.discrepancies);
+
+    for wrong in [
+        ChainHead { chain_digest: Digest::of("another past"), ..kept },
+        ChainHead { journal_id: JournalId::from_raw(9), ..kept },
+        ChainHead { chain_digest: Digest::of("another start"), ..genesis },
+    ] {
+        let report = verify_against(&mut conn, &[kept, wrong], &mut |_| ()).await.unwrap();
+        assert_eq!(kinds(&report), ["KeptHead"]);
+    }
 }

@@ -2,7 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod audit;
+mod batches;
+mod grants;
+mod holds;
 mod laws;
+mod limits;
+mod past;
 mod posting;
 
 use tale_ledger::{AccountKey, AccountOwner, Asset, Entry, NewJournal};

@@ -1,8 +1,10 @@
 //! Kinds that divide revenue and look after sales.
 
 mod dividends;
+mod sales;
 
 pub use dividends::Dividends;
+pub use sales::Sales;
 
 use tale_monetization::MonetizationError;
 use tale_worker::TaskError;

@@ -3,15 +3,19 @@
 //! A step rehearses its change in a transaction that it rolls back, to learn what its outputs will be, and hands the
 //! change itself to the acknowledgement as an effect.
 
+mod accrue;
 mod compute;
 mod post;
 mod publish;
 mod seal;
+mod vest;
 
+pub use accrue::Accrue;
 pub use compute::Compute;
 pub use post::Post;
 pub use publish::Publish;
 pub use seal::Seal;
+pub use vest::Vest;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -6,6 +6,9 @@ mod claims;
 mod merkle;
 mod rewards;
 mod settlement;
+mod staking;
+mod staking_laws;
+mod vesting;
 
 use tale_primitives::{Address, Amount};
 

@@ -1,0 +1,1 @@
+select code, decimals, description from ledger.asset where code = $1

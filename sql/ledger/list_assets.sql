@@ -1,0 +1,1 @@
+select code, decimals, description from ledger.asset order by code collate "C"

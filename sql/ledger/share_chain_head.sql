@@ -1,2 +1,0 @@
--- Holds posters back while an audit reads several tables.
-select journal_id, chain_digest from ledger.chain_head for share

@@ -1,0 +1,1 @@
+select min(opened_day) from treasury.staking_position

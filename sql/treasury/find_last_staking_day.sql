@@ -1,0 +1,1 @@
+select max(day) from treasury.staking_day
