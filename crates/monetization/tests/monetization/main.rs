@@ -5,6 +5,9 @@ mod dividends;
 mod epochs;
 mod fees;
 mod logs;
+mod sale_model;
+mod sale_races;
+mod sales;
 
 use tale_primitives::{Address, Amount, UtcDay};
 
