@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 64] = [
+const COMMANDS: [&str; 81] = [
     "demo",
     "up",
     "serve",
@@ -64,6 +64,23 @@ const COMMANDS: [&str; 64] = [
     "staking fund",
     "claims",
     "claims tree",
+    "revenue",
+    "revenue check",
+    "dividends",
+    "dividends list",
+    "dividends show",
+    "dividends explain",
+    "dividends holders",
+    "dividends record",
+    "sales",
+    "sales rounds",
+    "sales schedule",
+    "sales allow",
+    "sales eligibility",
+    "sales reserve",
+    "sales pay",
+    "sales cancel",
+    "sales show",
     "doctor",
     "completions",
 ];

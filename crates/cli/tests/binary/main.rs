@@ -10,6 +10,7 @@ mod doctor;
 mod help;
 mod history;
 mod http;
+mod income;
 mod installation;
 mod kinds;
 mod patience;

@@ -92,11 +92,11 @@ async fn a_day_is_divided_from_its_logs_to_the_ledger_and_a_second_run_changes_n
     assert!(posted.changed);
     assert_eq!(posted.epoch.events, 4);
     // 200 cents of which 98 belong to holders, and 49 of work 9 that nobody holds
-    assert_eq!(shop.balance(&account(1, "USDCENT")).await, amount("59"));
-    assert_eq!(shop.balance(&account(2, "USDCENT")).await, amount("39"));
-    assert_eq!(shop.balance("pool:dividends-carry-over:USDCENT").await, amount("49"));
-    assert_eq!(shop.balance("treasury:revenue-share:USDCENT").await, amount("153"));
-    assert_eq!(shop.balance("issuance:revenue:USDCENT").await, amount("300"));
+    assert_eq!(shop.balance(&account(1, "USD")).await, amount("59"));
+    assert_eq!(shop.balance(&account(2, "USD")).await, amount("39"));
+    assert_eq!(shop.balance("pool:dividends-carry-over:USD").await, amount("49"));
+    assert_eq!(shop.balance("treasury:revenue-share:USD").await, amount("153"));
+    assert_eq!(shop.balance("issuance:revenue:USD").await, amount("300"));
     assert_eq!(shop.balance("treasury:fees:TALE").await, amount("25000000000000000"));
     let of_both =
         shop.balance(&account(1, "TALE")).await.checked_add(shop.balance(&account(2, "TALE")).await);
@@ -121,9 +121,9 @@ async fn a_day_is_divided_from_its_logs_to_the_ledger_and_a_second_run_changes_n
     assert_eq!((again.epoch, again.result), (posted.epoch, posted.result));
     let journals = list_dividend_journals(&mut shop.conn, day(1)).await.unwrap();
     let assets: Vec<&str> = journals.iter().map(|journal| journal.asset.as_str()).collect();
-    assert_eq!(assets, ["TALE", "USDCENT"]);
+    assert_eq!(assets, ["TALE", "USD"]);
     let journal = journal(&mut shop.conn, journals[1].journal_id).await.unwrap().unwrap();
-    assert_eq!(journal.summary.key, "dividends/2024-03-01/0/USDCENT");
+    assert_eq!(journal.summary.key, "dividends/2024-03-01/0/USD");
     assert_eq!(list_journals(&mut shop.conn).await.unwrap().len(), 2);
     assert!(verify(&mut shop.conn).await.unwrap().is_consistent());
 }
@@ -267,7 +267,7 @@ fn random_events(random: &mut impl Rng, count: u32) -> Vec<RevenueEvent> {
             kind: kinds[random.random_range(0..kinds.len())].parse().unwrap(),
             work: format!("work-{}", random.random_range(0..5)).parse().unwrap(),
             gross: Amount::from(random.random_range(1..5_000u64)),
-            asset: if random.random_bool(0.5) { "TALE" } else { "USDCENT" }.parse().unwrap(),
+            asset: if random.random_bool(0.5) { "TALE" } else { "USD" }.parse().unwrap(),
             payer: format!("payer-{}", random.random_range(0..9)),
         })
         .collect()

@@ -55,7 +55,7 @@ pub fn sale(id: &str, at: &str) -> Row {
         kind: "publishing".to_owned(),
         work: "work-1".to_owned(),
         amount: "100".to_owned(),
-        asset: "USDCENT".to_owned(),
+        asset: "USD".to_owned(),
         payer: "reader".to_owned(),
     }
 }
@@ -191,7 +191,7 @@ async fn each_wrong_row_is_named_with_its_file_row_and_column() {
         "{text}"
     );
     let text = log.problems[11].to_string();
-    assert!(text.contains("expected TALE or USDCENT"), "{text}");
+    assert!(text.contains("expected TALE or USD"), "{text}");
     assert!(log.problems[13].to_string().contains("row 0 with other content"));
 }
 
