@@ -91,7 +91,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("arrow", &["storage"]),
     ("parquet", &["storage"]),
     ("datafusion", &["query"]),
-    ("reqwest", &["tasks", "telemetry"]),
+    ("reqwest", &["chain", "tasks", "telemetry"]),
     ("apalis", &["queue", "worker"]),
     ("alloy", &["chain"]),
     ("k256", &["chain"]),

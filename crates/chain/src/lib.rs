@@ -2,5 +2,27 @@
 
 pub mod abi;
 mod artefact;
+mod claims;
+mod distributor;
+mod endpoint;
+mod error;
+mod key;
+mod publication;
+mod publish;
+mod standing;
+mod submission;
+mod transaction;
+mod verification;
+mod words;
 
 pub use artefact::{CompiledContract, compiled_contract};
+pub use claims::{ReadClaims, read_claims};
+pub use distributor::DistributorContract;
+pub use endpoint::{Endpoint, Transport, TransportError};
+pub use error::ChainError;
+pub use key::Key;
+pub use publication::Publication;
+pub use publish::{Published, publish};
+pub use standing::Standing;
+pub use submission::{Action, FinalSubmission, PublishOptions};
+pub use verification::{ChainVerdict, RootState, verify_on_chain};

@@ -10,6 +10,7 @@ mod pool;
 mod scratch;
 mod server;
 mod supervisor;
+mod transient;
 
 pub use binaries::{PostgresBinaries, find_postgres};
 pub use cluster::{ClusterOptions, EmbeddedCluster};
@@ -17,3 +18,4 @@ pub use directory::{DataDirectory, DataDirectoryLock, Holder};
 pub use error::{DatabaseError, ServerVersion};
 pub use pool::{OLDEST_SERVER, connect, migrate, migrations_digest, server_version, without_password};
 pub use scratch::ScratchDatabase;
+pub use transient::is_transient;

@@ -65,24 +65,8 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// Whether trying the same again can help: the connection broke, the server is restarting, or two transactions
-    /// met in a deadlock.
+    /// Whether trying the same again can help.
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                code.starts_with("08")
-                    || code.starts_with("40")
-                    || code.starts_with("53")
-                    || code.starts_with("57P")
-            }),
-            Self::Database(
-                sqlx::Error::Io(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::WorkerCrashed
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::Tls(_),
-            ) => true,
-            _ => false,
-        }
+        matches!(self, Self::Database(error) if tale_database::is_transient(error))
     }
 }

@@ -11,11 +11,16 @@ declare
     v_from bigint;
     v_used integer;
     v_weight integer;
+    v_scheduler smallint := (select p.id from queue.pool p where p.name = '@scheduler');
 begin
     -- one statement, so that a pause or its end in between cannot put a task in two places, or in none
     with placed as materialized (
-        select q.pool, q.priority, q.task_id, r.is_paused, r.tenant
-        from queue.queue_place(p_tasks) q join queue.task t on t.id = q.task_id join queue.run r on r.id = t.run_id
+        select t.id as task_id, case when t.index = -1 then v_scheduler else s.pool end as pool,
+               r.priority, r.is_paused, r.tenant
+        from queue.task t
+        join queue.step s on s.run_id = t.run_id and s.index = t.step
+        join queue.run r on r.id = t.run_id
+        where t.id = any (p_tasks)
     ), held as (
         insert into queue.parked (task_id) select p.task_id from placed p where p.is_paused on conflict do nothing
     ), readied as (
@@ -72,28 +77,29 @@ declare
     v_keys text[];
     v_entered integer := 0;
 begin
-    select array_agg(t.id order by t.id) into v_free from queue.task t
-    where t.id = any (p_tasks) and t.limit_key is null;
+    select array_agg(t.id order by t.id) filter (where t.limit_key is null),
+           array_agg(distinct t.limit_key) filter (where t.limit_key is not null)
+    into v_free, v_keys from queue.task t where t.id = any (p_tasks);
     if v_free is not null then
         v_entered := queue.enter(v_free);
     end if;
-
+    if v_keys is null then
+        return v_entered;
+    end if;
+    -- the step that asks last says what the limit is
     insert into queue.gate as g (key, capacity, rate_count, rate_ms, tokens)
-    select distinct on (t.limit_key) t.limit_key, s.capacity, s.rate_count, s.rate_ms, coalesce(s.rate_count, 0)
-    from queue.task t join queue.step s on s.run_id = t.run_id and s.index = t.step
-    where t.id = any (p_tasks) and t.limit_key is not null
-    order by t.limit_key, t.id desc
+    select distinct on (u.limit_key) u.limit_key, s.capacity, s.rate_count, s.rate_ms, coalesce(s.rate_count, 0)
+    from (
+        select t.limit_key, t.run_id, t.step, max(t.id) as last from queue.task t
+        where t.id = any (p_tasks) and t.limit_key is not null
+        group by t.limit_key, t.run_id, t.step
+    ) u join queue.step s on s.run_id = u.run_id and s.index = u.step
+    order by u.limit_key, u.last desc
     on conflict (key) do update
     set capacity = excluded.capacity, rate_count = excluded.rate_count, rate_ms = excluded.rate_ms
     where (g.capacity, g.rate_count, g.rate_ms)
         is distinct from (excluded.capacity, excluded.rate_count, excluded.rate_ms);
-
-    select array_agg(distinct t.limit_key) into v_keys from queue.task t
-    where t.id = any (p_tasks) and t.limit_key is not null;
-    if v_keys is not null then
-        v_entered := v_entered + queue.pass_gates(v_keys, p_tasks);
-    end if;
-    return v_entered;
+    return v_entered + queue.pass_gates(v_keys, p_tasks);
 end $$;
 comment on function queue.admit is
     'Makes tasks ready as far as their limits allow; the others wait at their gate. Returns how many became ready.';
@@ -121,6 +127,9 @@ begin
         ) c on c.limit_key = g.key
         where g.key = any (p_keys) order by g.key for no key update of g
     loop
+        -- most gates that are asked to open have nobody before them, and then nobody counts who is inside
+        continue when v_gate.tasks is null
+            and not exists (select 1 from queue.waiting w where w.key = v_gate.key);
         v_room := 1000000000;
         if v_gate.capacity is not null then
             select v_gate.capacity - count(*) into v_room from queue.admitted a where a.key = v_gate.key;
@@ -170,14 +179,39 @@ create or replace function queue.open_gates(p_keys text[]) returns integer langu
 $$;
 comment on function queue.open_gates is 'Lets tasks in that wait at these gates, as far as there is room; returns how many became ready.';
 
+create or replace function queue.held_places(p_tasks bigint[], p_keys text[]) returns tid[]
+language sql stable as $$
+    -- one by one, as queue.held_leases
+    select array(
+        select l.place from unnest(p_tasks, p_keys) u (task_id, key)
+        cross join lateral (
+            select a.ctid as place from queue.admitted a
+            where a.key = u.key and a.task_id = u.task_id offset 0) l)
+$$;
+comment on function queue.held_places is
+    'Where the places are that these tasks hold under these keys. A place is never updated, so that it does not move.';
+
 create or replace function queue.leave(p_tasks bigint[]) returns integer language plpgsql volatile
+set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    v_tasks bigint[];
+    v_keys text[];
+begin
+    select array_agg(t.id), array_agg(t.limit_key) into v_tasks, v_keys
+    from queue.task t where t.id = any (p_tasks) and t.limit_key is not null;
+    return case when v_tasks is null then 0 else queue.leave_places(v_tasks, v_keys) end;
+end $$;
+comment on function queue.leave is 'As queue.leave_places, for tasks of which some may have no limit.';
+
+create or replace function queue.leave_places(p_tasks bigint[], p_keys text[]) returns integer language plpgsql volatile
 set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     v_keys text[];
 begin
     with gone as (
-        delete from queue.admitted a where a.task_id = any (p_tasks) returning a.key
+        delete from queue.admitted a where a.ctid = any (queue.held_places(p_tasks, p_keys)) returning a.key
     )
     select array_agg(distinct g.key) into v_keys from gone g;
     if v_keys is null then
@@ -190,7 +224,7 @@ begin
     insert into queue.knock (key) select u.key from unnest(v_keys) u (key);
     return 1;
 end $$;
-comment on function queue.leave is
+comment on function queue.leave_places is
     'Gives up the places that tasks held under their limits: to the next that wait or, for many at once, by a knock. Returns how many became ready, or may.';
 
 create or replace function queue.answer_knocks() returns integer language plpgsql volatile as $$
@@ -210,18 +244,19 @@ comment on function queue.answer_knocks is 'Opens the gates at which acknowledge
 
 create or replace function queue.reconcile_gates(p_thoroughly boolean) returns integer language plpgsql volatile as $$
 declare
-    v_orphans bigint[];
     v_keys text[];
     v_entered integer := 0;
 begin
     if p_thoroughly then
         -- by construction there are none; a place that outlived its task would hold up others for ever
-        select array_agg(a.task_id) into v_orphans from queue.admitted a
-        where not exists (
-            select 1 from queue.task t where t.id = a.task_id and t.finished_at is null and t.state <> 'delayed');
-        if v_orphans is not null then
-            v_entered := queue.leave(v_orphans);
-        end if;
+        with gone as (
+            delete from queue.admitted a
+            where not exists (
+                select 1 from queue.task t where t.id = a.task_id and t.finished_at is null and t.state <> 'delayed')
+            returning a.key
+        )
+        select array_agg(distinct g.key) into v_keys from gone g;
+        v_entered := case when v_keys is null then 0 else queue.open_gates(v_keys) end;
     end if;
     -- tokens come back with time, which nobody announces
     select array_agg(g.key order by g.key) into v_keys from queue.gate g

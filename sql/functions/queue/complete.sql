@@ -22,6 +22,7 @@ declare
     v_runs uuid[];
     v_steps smallint[];
     v_limited bigint[];
+    v_keys text[];
 begin
     released := 0;
     with gone as (
@@ -53,10 +54,12 @@ begin
         where t.id = any (won)
         returning t.id, t.run_id, t.step, t.limit_key
     )
-    select array_agg(d.run_id), array_agg(d.step), array_agg(d.id) filter (where d.limit_key is not null)
-    into v_runs, v_steps, v_limited from done d;
+    select array_agg(d.run_id), array_agg(d.step),
+           array_agg(d.id) filter (where d.limit_key is not null),
+           array_agg(d.limit_key) filter (where d.limit_key is not null)
+    into v_runs, v_steps, v_limited, v_keys from done d;
     if v_limited is not null then
-        released := queue.leave(v_limited);
+        released := queue.leave_places(v_limited, v_keys);
     end if;
     select array_agg(c.run_id), array_agg(c.step) into v_runs, v_steps
     from queue.count_finished(v_runs, v_steps, array_fill(false, array[cardinality(won)])) c;

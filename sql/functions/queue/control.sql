@@ -189,9 +189,7 @@ begin
     update queue.approval a set
         decision = 'rejected', decided_at = clock_timestamp(), decided_by = 'cancellation', reason = 'the run was cancelled'
     where a.task_id = any (v_tasks) and a.decision is null;
-    if exists (select 1 from queue.admitted a where a.task_id = any (v_tasks)) then
-        perform queue.leave(v_tasks);
-    end if;
+    perform queue.leave(v_tasks);
 
     with stopped as (
         update queue.step s set state = 'cancelled', finished_at = clock_timestamp()

@@ -87,9 +87,7 @@ begin
     into v_won, v_runs, v_steps
     from judged j;
     -- a task that waits for its next attempt stands in nobody's way
-    if exists (select 1 from queue.admitted a where a.task_id = any (v_won)) then
-        perform queue.leave(v_won);
-    end if;
+    perform queue.leave(v_won);
     if v_runs is not null then
         select array_agg(c.run_id), array_agg(c.step) into v_runs, v_steps
         from queue.count_finished(v_runs, v_steps, array_fill(true, array[cardinality(v_runs)])) c;

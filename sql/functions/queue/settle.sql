@@ -101,6 +101,7 @@ declare
     v_barred_steps smallint[];
     v_ended uuid[];
     v_limited bigint[];
+    v_keys text[];
 begin
     -- each turn: steps that have no open task end; what they free is released; what they bar ends in the next turn
     while cardinality(v_runs) > 0 loop
@@ -220,12 +221,13 @@ begin
             )
             select v_runs || coalesce((select array_agg(c.run_id) from counted c), '{}'),
                    v_steps || coalesce((select array_agg(c.step) from counted c), '{}'),
-                   (select array_agg(a.id) from answered a where a.limit_key is not null)
-            into v_runs, v_steps, v_limited;
+                   (select array_agg(a.id) from answered a where a.limit_key is not null),
+                   (select array_agg(a.limit_key) from answered a where a.limit_key is not null)
+            into v_runs, v_steps, v_limited, v_keys;
             if v_limited is not null then
                 -- a gate is locked before a run is, so that this one only knocks
                 with gone as (
-                    delete from queue.admitted d where d.task_id = any (v_limited) returning d.key
+                    delete from queue.admitted d where d.ctid = any (queue.held_places(v_limited, v_keys)) returning d.key
                 )
                 insert into queue.knock (key) select distinct g.key from gone g;
                 v_released := v_released + 1;

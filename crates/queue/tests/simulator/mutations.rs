@@ -33,7 +33,7 @@ pub const MUTATIONS: [Mutation; 17] = [
     mutation("a paused pool gives tasks", "take", &[("if v_pool.is_paused then", "if false then")]),
     mutation(
         "an ended task keeps its place",
-        "leave",
+        "leave_places",
         &[
             ("delete from queue.admitted a where", "select * from queue.admitted a where false and"),
             ("returning a.key", ""),

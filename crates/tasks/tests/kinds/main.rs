@@ -3,6 +3,7 @@
 // Helpers of tests fail like tests.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+mod events;
 mod http;
 mod plant;
 mod secrets;

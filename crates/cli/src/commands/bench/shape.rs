@@ -21,8 +21,10 @@ pub enum Shape {
     Dag,
     /// One step of independent tasks, and one task that waits for them all.
     FanIn,
-    /// As flat, under a limit: of each of ten keys, a thousand tasks may run at a time.
+    /// As flat, under a limit that holds nobody up: what having limits costs.
     Limited,
+    /// As flat, under a limit that does: of each of ten keys, a thousand tasks may be ready or running at a time.
+    Gated,
 }
 
 const FLAT: &str = r#"
@@ -56,6 +58,17 @@ steps:
     uses: noop
     for_each: "${range(params.tasks)}"
     pool: bench
+    limit: { key: "bench-${item % 10}", concurrency: 1000000 }
+"#;
+
+const GATED: &str = r#"
+pipeline: bench-gated
+params: { tasks: { type: integer } }
+steps:
+  each:
+    uses: noop
+    for_each: "${range(params.tasks)}"
+    pool: bench
     limit: { key: "bench-${item % 10}", concurrency: 1000 }
 "#;
 
@@ -72,6 +85,7 @@ impl Shape {
             Self::Dag => "dag",
             Self::FanIn => "fan-in",
             Self::Limited => "limited",
+            Self::Gated => "gated",
         }
     }
 
@@ -82,6 +96,7 @@ impl Shape {
             Self::Dag => DAG,
             Self::FanIn => FAN_IN,
             Self::Limited => LIMITED,
+            Self::Gated => GATED,
         };
         let source = Source { name: format!("bench-{}.yaml", self.as_str()), text: text.to_owned() };
         check(&source, &catalog(), None).map_err(|problems| Failure::problems(&source, problems))
@@ -92,7 +107,7 @@ impl Shape {
         let with_tasks = |tasks: u32| Map::from_iter([("tasks".to_owned(), Value::from(tasks))]);
         match self {
             Self::Dag => vec![Map::new(); tasks.div_ceil(DAG_TASKS) as usize],
-            Self::Flat | Self::FanIn | Self::Limited => {
+            Self::Flat | Self::FanIn | Self::Limited | Self::Gated => {
                 let joins = u32::from(self == Self::FanIn);
                 let mut left = tasks;
                 let mut runs = Vec::new();

@@ -1,0 +1,1 @@
+select chain_id, contract, first_block from chain.distributor

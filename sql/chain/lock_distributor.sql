@@ -1,0 +1,1 @@
+select first_block from chain.distributor for update
