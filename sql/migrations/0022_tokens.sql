@@ -1,4 +1,4 @@
--- The token's life beside rewards: vesting and staking.
+-- The token's life beside rewards: vesting, staking and withdrawals.
 
 create table treasury.token_start (
     is_only boolean primary key default true,
@@ -176,4 +176,127 @@ comment on column treasury.staking_accrual.amount is 'base units, never changes'
 create trigger staking_day_immutable before update or delete or truncate on treasury.staking_day
     for each statement execute function treasury.refuse_change();
 create trigger staking_accrual_immutable before update or delete or truncate on treasury.staking_accrual
+    for each statement execute function treasury.refuse_change();
+
+-- A withdrawal is requested, matures, and is paid; until it has matured it may be cancelled.
+create table treasury.withdrawal (
+    id bigint generated always as identity primary key,
+    key text not null,
+    account bytea not null,
+    asset text not null,
+    destination text not null,
+    country text not null,
+    state text not null,
+    ruleset integer not null,
+    gross numeric(78, 0) not null,
+    net numeric(78, 0) not null,
+    fee numeric(78, 0) not null,
+    haircut numeric(78, 0) not null,
+    requested_day date not null,
+    matures_day date not null,
+    ended_day date,
+    journal_id bigint,
+    requested_at timestamptz not null default now(),
+    constraint withdrawal_key_unique unique (key),
+    constraint withdrawal_key_form check (length(key) between 1 and 100),
+    constraint withdrawal_account_is_address check (octet_length(account) = 20),
+    constraint withdrawal_asset_form check (asset ~ '^[A-Za-z][A-Za-z0-9]{0,15}$'),
+    constraint withdrawal_destination_known check (destination in ('account', 'chain')),
+    constraint withdrawal_country_form check (country ~ '^[A-Z]{2}$'),
+    constraint withdrawal_state_known check (state in ('requested', 'matured', 'paid', 'cancelled')),
+    constraint withdrawal_is_divided check (gross = net + fee + haircut),
+    constraint withdrawal_amounts_positive check (net > 0 and fee >= 0 and haircut >= 0),
+    constraint withdrawal_matures_later check (matures_day >= requested_day),
+    constraint withdrawal_ended_columns check (
+        num_nonnulls(ended_day, journal_id) = case when state in ('paid', 'cancelled') then 2 else 0 end
+    ),
+    constraint withdrawal_paid_when_due check (state <> 'paid' or ended_day >= matures_day)
+);
+
+create index withdrawal_waiting on treasury.withdrawal (state, matures_day) where state in ('requested', 'matured');
+create index withdrawal_by_account on treasury.withdrawal (account);
+
+comment on table treasury.withdrawal is 'one row per withdrawal';
+comment on column treasury.withdrawal.id is 'set when it is requested, never changes';
+comment on column treasury.withdrawal.key is 'idempotency key that the caller chose; never changes';
+comment on column treasury.withdrawal.account is 'whose it is, 20 bytes; never changes';
+comment on column treasury.withdrawal.asset is 'what is withdrawn; never changes';
+comment on column treasury.withdrawal.destination is 'account: into this ledger; chain: claimed from a distributor; never changes';
+comment on column treasury.withdrawal.country is 'ISO 3166-1 code that its owner gave; never changes';
+comment on column treasury.withdrawal.state is 'requested; matured when its time is over; paid, or cancelled before it matured';
+comment on column treasury.withdrawal.ruleset is 'version of the ruleset that divided it; never changes';
+comment on column treasury.withdrawal.gross is 'what waits in pool:withdrawals until it ends; never changes';
+comment on column treasury.withdrawal.net is 'what is paid; never changes';
+comment on column treasury.withdrawal.fee is 'what the treasury keeps; never changes';
+comment on column treasury.withdrawal.haircut is 'what an early redemption gives up; never changes';
+comment on column treasury.withdrawal.requested_day is 'the UTC day whose rules it follows; never changes';
+comment on column treasury.withdrawal.matures_day is 'from when on it is paid; never changes';
+comment on column treasury.withdrawal.ended_day is 'the UTC day on which it was paid or cancelled; set then';
+comment on column treasury.withdrawal.journal_id is 'the journal that paid or cancelled it; set then';
+comment on column treasury.withdrawal.requested_at is 'when the row was inserted; never changes';
+
+create function treasury.check_withdrawal_step() returns trigger language plpgsql as $$
+begin
+    if (old.state, new.state) not in (('requested', 'matured'), ('requested', 'cancelled'), ('matured', 'paid')) then
+        raise exception 'withdrawal % cannot move from % to %', old.id, old.state, new.state using
+            errcode = 'check_violation', constraint = 'withdrawal_moves_forward',
+            table = 'withdrawal', schema = 'treasury';
+    end if;
+    if (new.id, new.key, new.account, new.asset, new.destination, new.country, new.ruleset, new.gross, new.net,
+            new.fee, new.haircut, new.requested_day, new.matures_day, new.requested_at)
+        is distinct from
+        (old.id, old.key, old.account, old.asset, old.destination, old.country, old.ruleset, old.gross, old.net,
+            old.fee, old.haircut, old.requested_day, old.matures_day, old.requested_at)
+    then
+        raise exception 'withdrawal %: what was requested does not change', old.id using
+            errcode = 'check_violation', constraint = 'withdrawal_is_fixed',
+            table = 'withdrawal', schema = 'treasury';
+    end if;
+    return new;
+end
+$$;
+
+create trigger withdrawal_step before update on treasury.withdrawal
+    for each row execute function treasury.check_withdrawal_step();
+create trigger withdrawal_permanent before delete or truncate on treasury.withdrawal
+    for each statement execute function treasury.refuse_change();
+
+create table treasury.withdrawal_denial (
+    id bigint generated always as identity primary key,
+    account bytea not null,
+    reason text not null,
+    denied_at timestamptz not null default now(),
+    lifted_at timestamptz,
+    constraint withdrawal_denial_account_is_address check (octet_length(account) = 20),
+    constraint withdrawal_denial_reason_form check (length(reason) between 1 and 500),
+    constraint withdrawal_denial_lifted_later check (lifted_at >= denied_at)
+);
+
+create unique index withdrawal_denial_once on treasury.withdrawal_denial (account) where lifted_at is null;
+
+comment on table treasury.withdrawal_denial is 'accounts whose withdrawals an operator denied, also in the past';
+comment on column treasury.withdrawal_denial.id is 'order of the denials, never changes';
+comment on column treasury.withdrawal_denial.account is 'the account, 20 bytes; never changes';
+comment on column treasury.withdrawal_denial.reason is 'why, for people; never changes';
+comment on column treasury.withdrawal_denial.denied_at is 'since when; never changes';
+comment on column treasury.withdrawal_denial.lifted_at is 'until when, null while it holds; set when an operator allows the account again';
+
+create trigger withdrawal_denial_permanent before delete or truncate or
+    update of id, account, reason, denied_at on treasury.withdrawal_denial
+    for each statement execute function treasury.refuse_change();
+
+create table treasury.payout_route (
+    token bytea primary key,
+    route text not null,
+    taken_at timestamptz not null default now(),
+    constraint payout_route_token_is_address check (octet_length(token) = 20),
+    constraint payout_route_known check (route in ('withdrawals', 'distributor'))
+);
+
+comment on table treasury.payout_route is 'by what each token of the claims tree is paid out: one route, for good';
+comment on column treasury.payout_route.token is 'address of the token in the claims tree, 20 bytes; never changes';
+comment on column treasury.payout_route.route is 'withdrawals: turned into another asset; distributor: its leaves are paid on a chain; never changes';
+comment on column treasury.payout_route.taken_at is 'when the first payment by it was prepared';
+
+create trigger payout_route_immutable before update or delete or truncate on treasury.payout_route
     for each statement execute function treasury.refuse_change();

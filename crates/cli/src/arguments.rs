@@ -156,6 +156,8 @@ pub enum Command {
     Vesting(commands::vesting::Vesting),
     /// Stakes TALE, takes stakes out, and shows what the network publishes about them.
     Staking(commands::staking::Staking),
+    /// Requests, cancels and lists withdrawals of rewards, and denies accounts.
+    Withdrawals(commands::withdrawals::Withdrawals),
     /// Builds claims trees, proves claims and verifies trees.
     Claims(commands::claims::Claims),
     /// Checks revenue event logs; nothing is divided.

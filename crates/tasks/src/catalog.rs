@@ -26,6 +26,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Publish>()
         .with::<settlement::Vest>()
         .with::<settlement::Accrue>()
+        .with::<settlement::Withdraw>()
         .with::<monetization::Dividends>()
         .with::<monetization::Sales>()
         .with::<command::Noop>()

@@ -2,7 +2,7 @@ use tale_ledger::LedgerError;
 use tale_network::NetworkError;
 use tale_primitives::{AllocationOverflow, Amount, Digest, GeneratorId, UtcDay};
 
-use crate::{EpochState, MerkleError, StakingError, VestingError};
+use crate::{EpochState, MerkleError, StakingError, VestingError, WithdrawalError};
 
 /// Why the treasury refused something.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +170,9 @@ pub enum TreasuryError {
     /// Staking refused something.
     #[error(transparent)]
     Staking(#[from] StakingError),
+    /// A withdrawal was refused.
+    #[error(transparent)]
+    Withdrawal(#[from] WithdrawalError),
     /// Something could not be written as canonical JSON.
     #[error("the canonical form cannot be written")]
     Canonical(#[source] serde_json::Error),

@@ -12,6 +12,7 @@ mod staking;
 mod token_start;
 mod transition;
 mod vesting;
+mod withdrawal;
 
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv};
 pub use contribution::{NewContributions, Recorded, gather_inputs, record_contributions};
@@ -35,4 +36,10 @@ pub use transition::{Transition, post_epoch, record_result, seal_epoch};
 pub use vesting::{
     Calendar, MonthlyParts, Part, PoolStatus, PostedRelease, Release, Terms, Vested, VestingError,
     VestingPool, VestingRules, VestingStatus, parts, post_due_releases, vesting_status,
+};
+pub use withdrawal::{
+    Cancelled, Country, Denial, Destination, NewWithdrawal, PayoutRoute, Quote, Redemption, Regime,
+    Requested, SettledWithdrawals, Withdrawal, WithdrawalError, WithdrawalFilter, WithdrawalId,
+    WithdrawalRules, WithdrawalState, allow_account, cancel_withdrawal, deny_account, find_withdrawal,
+    list_denials, list_withdrawals, payable_claims, request_withdrawal, settle_withdrawals, take_route,
 };

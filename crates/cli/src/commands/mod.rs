@@ -38,6 +38,7 @@ pub mod tenant;
 pub mod triggers;
 pub mod up;
 pub mod vesting;
+pub mod withdrawals;
 pub mod worker;
 pub mod workers;
 
@@ -86,6 +87,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Ledger(command) => command.run(global).await,
         Command::Vesting(command) => command.run(global).await,
         Command::Staking(command) => command.run(global).await,
+        Command::Withdrawals(command) => command.run(global).await,
         Command::Claims(command) => command.run(global).await,
         Command::Revenue(command) => command.run(global).await,
         Command::Dividends(command) => command.run(global).await,

@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 81] = [
+const COMMANDS: [&str; 90] = [
     "demo",
     "up",
     "serve",
@@ -62,6 +62,15 @@ const COMMANDS: [&str; 81] = [
     "staking list",
     "staking status",
     "staking fund",
+    "withdrawals",
+    "withdrawals request",
+    "withdrawals cancel",
+    "withdrawals list",
+    "withdrawals show",
+    "withdrawals payable",
+    "withdrawals deny",
+    "withdrawals allow",
+    "withdrawals denials",
     "claims",
     "claims tree",
     "revenue",
@@ -116,6 +125,9 @@ fn a_wrong_command_line_ends_with_code_2_and_a_hint() {
         (&["staking", "stake", "1"], &["--owner <ADDRESS>", "--key <KEY>"]),
         (&["staking", "stake", "1.x", "--owner", "0x12", "--key", "k"], &["1.x", "whole tokens"]),
         (&["staking", "list", "--state", "gone"], &["open, matured, exited_early or closed"]),
+        (&["withdrawals", "request", "100"], &["--account <ADDRESS>", "--country <CODE>", "--key <KEY>"]),
+        (&["withdrawals", "list", "--state", "gone"], &["requested, matured, paid or cancelled"]),
+        (&["withdrawals", "payable", "--at", "yesterday"], &["yesterday", "YYYY-MM-DD"]),
         (&["pov", "show", "0"], &["LINEAGE/3"]),
         (&["pov", "show", "/3"], &["LINEAGE/3"]),
         (&["dataset", "show", "Fashion"], &["Fashion", "lower-case letter"]),

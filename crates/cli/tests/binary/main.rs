@@ -21,3 +21,4 @@ mod staking;
 mod tale;
 mod traces;
 mod vesting;
+mod withdrawals;

@@ -9,6 +9,7 @@ mod post;
 mod publish;
 mod seal;
 mod vest;
+mod withdraw;
 
 pub use accrue::Accrue;
 pub use compute::Compute;
@@ -16,6 +17,7 @@ pub use post::Post;
 pub use publish::Publish;
 pub use seal::Seal;
 pub use vest::Vest;
+pub use withdraw::Withdraw;
 
 use schemars::JsonSchema;
 use serde::Deserialize;

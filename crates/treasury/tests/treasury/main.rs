@@ -1,4 +1,4 @@
-//! Allocation, trees, claims and the settlement of epochs.
+//! Allocation, trees, claims, the settlement of epochs, vesting, staking and withdrawals.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod allocation;
@@ -9,6 +9,8 @@ mod settlement;
 mod staking;
 mod staking_laws;
 mod vesting;
+mod withdrawal_laws;
+mod withdrawals;
 
 use tale_primitives::{Address, Amount};
 

@@ -202,6 +202,22 @@ async fn rewards_never_exceed_the_budget_and_a_short_one_is_shared_alike() {
 }
 
 #[tokio::test]
+async fn a_stake_split_in_k_parts_wins_at_most_k_units_also_of_a_short_budget() {
+    for budget in [1_000_003u64, 7] {
+        let (_database, mut conn) = market(Amount::from(budget)).await;
+        open(&mut conn, new("whole", owner(1), 30, Some(60), 0)).await;
+        for part in 0..3 {
+            open(&mut conn, new(&format!("part {part}"), owner(2), 10, Some(60), 0)).await;
+        }
+        accrue_staking(&mut conn, day(1)).await.unwrap();
+        let positions = list_positions(&mut conn, &PositionFilter::default()).await.unwrap();
+        let (whole, parts) = positions.split_first().unwrap();
+        let apart = Amount::checked_sum(parts.iter().map(|part| part.accrued)).unwrap();
+        assert!(apart <= whole.accrued.checked_add(Amount::from(3u64)).unwrap(), "{apart} of {budget}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_and_moves_nothing() {
     let (_database, mut conn) = market(tokens(100)).await;
     let journals = list_journals(&mut conn).await.unwrap().len();

@@ -1,0 +1,1 @@
+select route from treasury.payout_route where token = $1

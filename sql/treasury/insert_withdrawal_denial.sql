@@ -1,0 +1,1 @@
+insert into treasury.withdrawal_denial (account, reason) values ($1, $2) on conflict do nothing

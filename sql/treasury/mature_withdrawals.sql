@@ -1,0 +1,1 @@
+update treasury.withdrawal set state = 'matured' where state = 'requested' and matures_day <= $1
