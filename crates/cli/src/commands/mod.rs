@@ -32,6 +32,7 @@ pub mod runs;
 pub mod sales;
 pub mod schedule;
 pub mod serve;
+pub mod settle;
 pub mod show;
 pub mod staking;
 pub mod tenant;
@@ -83,6 +84,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Kinds(command) => command.run(global).await,
         Command::Dataset(command) => command.run(global).await,
         Command::Pov(command) => command.run(global).await,
+        Command::Settle(command) => command.run(global).await,
         Command::Epoch(command) => command.run(global).await,
         Command::Ledger(command) => command.run(global).await,
         Command::Vesting(command) => command.run(global).await,

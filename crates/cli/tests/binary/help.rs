@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 90] = [
+const COMMANDS: &[&str] = &[
     "demo",
     "up",
     "serve",
@@ -44,14 +44,28 @@ const COMMANDS: [&str; 90] = [
     "pov",
     "pov rounds",
     "pov show",
+    "settle",
     "epoch",
     "epoch list",
     "epoch show",
+    "epoch verify",
+    "epoch explain",
+    "epoch hold",
+    "epoch release",
+    "epoch correct",
+    "epoch receivables",
     "ledger",
     "ledger verify",
+    "ledger balance",
     "ledger balances",
     "ledger journals",
     "ledger journal",
+    "ledger holds",
+    "ledger expire",
+    "ledger limits",
+    "ledger limit",
+    "ledger assets",
+    "ledger export",
     "vesting",
     "vesting schedule",
     "vesting start",
@@ -97,7 +111,7 @@ const COMMANDS: [&str; 90] = [
 #[test]
 fn every_command_says_what_it_does_and_how_it_is_used() {
     let place = Place::new();
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let mut words: Vec<&str> = command.split(' ').collect();
         words.push("--help");
         let help = place.tale(&words).succeeded();
@@ -116,7 +130,7 @@ fn a_wrong_command_line_ends_with_code_2_and_a_hint() {
         (&["runs", "--output", "xml"], &["xml", "table", "json"]),
         (&["pipeline", "check"], &["FILE"]),
         (&["kinds", "--jsn"], &["--jsn"]),
-        (&["ledger", "balances", "--kind", "bank"], &["holder, issuance, pool or treasury"]),
+        (&["ledger", "balances", "--kind", "bank"], &["holder, issuance, pool, receivable or treasury"]),
         (&["ledger", "balances", "--asset", "1TALE"], &["1TALE"]),
         (&["ledger", "journal", "first"], &["first"]),
         (&["epoch", "show", "2026-02-30"], &["2026-02-30", "YYYY-MM-DD"]),
