@@ -37,7 +37,7 @@ demo-seeds *SEEDS:
     cargo build --release -p tale-cli
     python3 infra/demo-seeds.py "{{ target }}/release/tale" "$@"
 
-# Measures the queue against its peers on one PostgreSQL: `just bench queue`, `just bench queue --peers none` (infra/bench).
+# Measures the queue or the settlement against peers on one PostgreSQL: `just bench queue --peers none`, `just bench settlement` (infra/bench).
 bench *ARGUMENTS:
     cargo build --release -p tale-cli
     python3 infra/bench --tale "{{ target }}/release/tale" "$@"

@@ -1,4 +1,4 @@
-"""Measures the queue and whole flows against the peers, on one PostgreSQL: `just bench queue` (README.md)."""
+"""Measures the queue, whole flows and the settlement against peers, on one PostgreSQL: `just bench queue` (README.md)."""
 
 import argparse
 import contextlib
@@ -16,6 +16,7 @@ import contest
 import machine
 import report
 import server as servers
+import settlement
 from cache import Cache
 from children import Failed
 from peers import LIMIT, OURS, PEERS
@@ -26,7 +27,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def arguments():
     parser = argparse.ArgumentParser(prog="just bench", description=__doc__.split(":")[0] + ".")
-    parser.add_argument("what", choices=["queue"], help="what to measure")
+    parser.add_argument("what", choices=["queue", "settlement"], help="what to measure")
     parser.add_argument("--tale", type=Path, required=True, help="the program `tale`, built for release")
     names = ", ".join(peer.name for peer in PEERS)
     parser.add_argument("--peers", default="all", metavar="NAMES", help=f"all, none, or some of: {names}")
@@ -34,6 +35,9 @@ def arguments():
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="rounds (3)")
     parser.add_argument("--shapes", type=shapes, default=list(SHAPES), help="of ours: flat,dag,fan-in")
     parser.add_argument("--limit", type=float, default=120, metavar="SECONDS", help="for one measurement (120)")
+    parser.add_argument("--accounts", type=positive, default=1_000_000, metavar="N", help="settlement: accounts (1000000)")
+    parser.add_argument("--js-accounts", type=positive, default=100_000, metavar="N", help="settlement: leaves in JavaScript (100000)")
+    parser.add_argument("--seconds", type=positive, default=20, metavar="N", help="settlement: of single transfers (20)")
     parser.add_argument("--database-url", metavar="URL", help="a PostgreSQL to use instead of a temporary one")
     parser.add_argument("--cluster-in", default="/var/tmp", metavar="DIR", help="where the temporary one is made (/var/tmp)")
     parser.add_argument("--cached", action="store_true", help="peers as they are in the cache; no look for newer ones")
@@ -87,6 +91,21 @@ def command():
     return re.sub(r"(://[^:@/?]*):[^@/?]*@", r"\1:…@", shlex.join(["just", "bench", *words]))
 
 
+def measure_settlement(options):
+    began = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    load = machine.load()
+    with postgres(options) as (server, kind):
+        return {
+            "command": command(),
+            "began": began,
+            "settlement": settlement.measure(options, Cache(refresh=not options.cached), server),
+            "load_at_begin": load,
+            "load_at_end": machine.load(),
+            "machine": machine.describe(server.place),
+            "server": {"kind": kind, **server.describe()},
+        }
+
+
 def measure(options):
     contestants = choose(options.peers)
     began = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -123,15 +142,19 @@ def main():
     for number in ENDINGS:
         signal.signal(number, interrupt)
     options = arguments()
+    is_settlement = options.what == "settlement"
     try:
-        document = measure(options)
+        document = measure_settlement(options) if is_settlement else measure(options)
     except Failed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("bench: interrupted; everything that was started is ended", file=sys.stderr)
         sys.exit(130)
-    print(json.dumps(document, indent=2) if options.output == "json" else report.markdown(document))
+    write = settlement.markdown if is_settlement else report.markdown
+    print(json.dumps(document, indent=2) if options.output == "json" else write(document))
+    if is_settlement:
+        sys.exit(1 if document["settlement"]["skipped"] else 0)
     ours = {one.name for one in OURS}
     is_missing = any(one["name"] in ours for one in document["skipped"])
     has_failed = any("failure" in record for record in document["records"])

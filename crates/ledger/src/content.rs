@@ -187,3 +187,52 @@ fn check_balance(journal: &NewJournal) -> Result<(), LedgerError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Pairs of entries between a few accounts.
+    fn journals() -> impl Strategy<Value = NewJournal> {
+        let pairs = prop::collection::vec((0..3usize, 0..3usize, 1..9u64), 1..6);
+        (pairs, "[a-z]{1,3}", "[a-z]{0,2}").prop_map(|(pairs, key, description)| {
+            let account = |number: usize| format!("pool:p{number}:TALE").parse().expect("an account");
+            let pair = |(from, to, amount): (usize, usize, u64)| {
+                let amount = Amount::from(amount);
+                [Entry::debit(account(from), amount), Entry::credit(account(to), amount)]
+            };
+            let entries = pairs.into_iter().flat_map(pair).collect();
+            NewJournal { key, epoch: None, description, entries }
+        })
+    }
+
+    fn digest(journal: &NewJournal) -> Digest {
+        of_journal(journal).expect("a journal").1
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_entries_decides_no_digest(
+            (journal, shuffled) in journals().prop_flat_map(|journal| {
+                let entries = Just(journal.entries.clone()).prop_shuffle();
+                (Just(journal), entries)
+            })
+        ) {
+            let other = NewJournal { entries: shuffled, ..journal.clone() };
+            prop_assert_eq!(digest(&journal), digest(&other));
+        }
+
+        #[test]
+        fn what_differs_in_anything_has_another_digest(one in journals(), other in journals()) {
+            let sorted = |journal: &NewJournal| {
+                let mut entries: Vec<_> =
+                    journal.entries.iter().map(|e| (e.account.to_string(), e.side, e.amount)).collect();
+                entries.sort();
+                (journal.key.clone(), journal.description.clone(), entries)
+            };
+            prop_assert_eq!(digest(&one) == digest(&other), sorted(&one) == sorted(&other));
+        }
+    }
+}

@@ -196,6 +196,15 @@ pub enum StorageError {
         #[source]
         source: ParquetError,
     },
+    /// A table could not be written to its file.
+    #[error("cannot write a table to {}; check that it does not exist yet, and the free space", path.display())]
+    TableFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: ParquetError,
+    },
     /// Rows were asked for that the split does not have, or out of order.
     #[error("rows must ascend and lie below {rows}, the number of rows of the split; {index} does not")]
     RowIndex {

@@ -1,8 +1,6 @@
 //! Parquet splits, written row by row to a temporary file, with the same bytes for the same rows.
 
 use std::{
-    fs::File,
-    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,10 +19,8 @@ use parquet::{
     },
     schema::types::ColumnPath,
 };
-use sha2::{Digest as _, Sha256};
-use tale_primitives::Digest;
 
-use crate::{ImageShape, ObjectRef, SplitRef};
+use crate::{ImageShape, SplitRef, hashing_file::HashingFile};
 
 /// The column of pixels in a split.
 pub(crate) const IMAGE_COLUMN: &str = "image";
@@ -67,7 +63,7 @@ impl SplitWriter {
             Field::new(IMAGE_COLUMN, DataType::FixedSizeBinary(image_bytes), false),
             Field::new(LABEL_COLUMN, DataType::UInt32, false),
         ]));
-        let file = HashingFile { file: File::create_new(path)?, hash: Sha256::new(), size_bytes: 0 };
+        let file = HashingFile::create(path)?;
         let group_rows = (ROW_GROUP_BYTES_MAX / shape.image_bytes()).clamp(1, ROW_GROUP_ROWS_MAX);
         Ok(Self {
             path: path.to_owned(),
@@ -101,8 +97,7 @@ impl SplitWriter {
             self.end_group()?;
         }
         let file = self.writer.into_inner()?;
-        let digest = Digest::from_bytes(file.hash.finalize().into());
-        let object = ObjectRef { digest, size_bytes: file.size_bytes };
+        let object = file.finish();
         let rows = self.class_counts.iter().sum();
         Ok(WrittenSplit {
             path: self.path,
@@ -136,24 +131,4 @@ fn properties(shape: ImageShape) -> Result<WriterProperties, ParquetError> {
         .set_column_dictionary_enabled(image.clone(), false)
         .set_column_statistics_enabled(image, EnabledStatistics::None)
         .build())
-}
-
-/// A file whose digest is computed while it is written.
-struct HashingFile {
-    file: File,
-    hash: Sha256,
-    size_bytes: u64,
-}
-
-impl Write for HashingFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.size_bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }

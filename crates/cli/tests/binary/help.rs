@@ -1,7 +1,7 @@
 use crate::tale::Place;
 
 /// Every command of the binary, with its parents.
-const COMMANDS: [&str; 73] = [
+const COMMANDS: &[&str] = &[
     "demo",
     "up",
     "serve",
@@ -49,9 +49,16 @@ const COMMANDS: [&str; 73] = [
     "epoch show",
     "ledger",
     "ledger verify",
+    "ledger balance",
     "ledger balances",
     "ledger journals",
     "ledger journal",
+    "ledger holds",
+    "ledger expire",
+    "ledger limits",
+    "ledger limit",
+    "ledger assets",
+    "ledger export",
     "vesting",
     "vesting schedule",
     "vesting start",
@@ -80,7 +87,7 @@ const COMMANDS: [&str; 73] = [
 #[test]
 fn every_command_says_what_it_does_and_how_it_is_used() {
     let place = Place::new();
-    for command in COMMANDS {
+    for &command in COMMANDS {
         let mut words: Vec<&str> = command.split(' ').collect();
         words.push("--help");
         let help = place.tale(&words).succeeded();

@@ -10,7 +10,7 @@ use crate::tale::{Ended, Place};
 
 /// `tale up` in a data directory of its own; stopped when it is dropped.
 pub struct Up {
-    place: Place,
+    pub place: Place,
     child: Child,
 }
 

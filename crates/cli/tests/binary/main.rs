@@ -12,6 +12,7 @@ mod history;
 mod http;
 mod installation;
 mod kinds;
+mod ledger;
 mod patience;
 mod pipelines;
 mod resources;
