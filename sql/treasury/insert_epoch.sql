@@ -1,1 +1,1 @@
-insert into treasury.epoch (day, state, ruleset, inputs_digest) values ($1, 'sealed', $2, $3)
+insert into treasury.epoch (day, state, ruleset, ruleset_digest, inputs_digest) values ($1, 'sealed', $2, $3, $4)

@@ -2,6 +2,6 @@
 select reward.owner, epoch.token as "token!", sum(reward.amount)::text as "cumulative!"
 from treasury.reward
 join treasury.epoch on epoch.day = reward.day
-where reward.day <= $1 and epoch.state in ('posted', 'published') and reward.amount > 0
+where reward.day <= $1 and epoch.state in ('posted', 'published', 'final') and reward.amount > 0
 group by reward.owner, epoch.token
 order by reward.owner, epoch.token

@@ -1,1 +1,4 @@
-select generator_id, owner, points from treasury.sealed_input where day = $1 order by generator_id
+select class, generator_id, origin_day, owner, points
+from treasury.sealed_input
+where day = $1
+order by class collate "C", generator_id, origin_day

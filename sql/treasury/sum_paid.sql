@@ -1,3 +1,3 @@
-select coalesce(sum(paid), 0)::text as "paid!"
+select coalesce(sum(paid - repaid), 0)::text as "paid!"
 from treasury.epoch
-where day <= $1 and state in ('posted', 'published')
+where day <= $1 and state in ('posted', 'published', 'final')

@@ -68,7 +68,7 @@ async fn posted_after(conn: &mut PgConnection, day: UtcDay) -> Result<Amount, Ch
             continue;
         }
         let Some(result) = load_result(conn, epoch.day).await? else { continue };
-        let rewards = Amount::checked_sum(result.rewards.iter().map(|reward| reward.amount));
+        let rewards = Amount::checked_sum(result.rewards.iter().map(|reward| reward.net));
         let corrupt = || ChainError::CorruptRow { table: "publication", row: epoch.day.to_string() };
         sum = rewards.and_then(|rewards| sum.checked_add(rewards)).ok_or_else(corrupt)?;
     }

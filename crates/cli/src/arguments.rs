@@ -148,7 +148,9 @@ pub enum Command {
     Dataset(commands::dataset::Dataset),
     /// Shows decisions of Proof of Validation and their evidence.
     Pov(commands::pov::Pov),
-    /// Shows settlement epochs: UTC days, their pools, rewards and roots.
+    /// Settles one UTC day: seals, computes twice, posts, publishes.
+    Settle(commands::settle::Settle),
+    /// Shows, checks and corrects settlement epochs: UTC days, their pools, rewards and roots.
     Epoch(commands::epoch::Epoch),
     /// Reads and audits the double-entry ledger.
     Ledger(commands::ledger::Ledger),

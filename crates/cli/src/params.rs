@@ -20,7 +20,7 @@ pub struct ParamArguments {
     pub params: Vec<String>,
     /// A file of parameters, YAML or JSON, at most 1 MiB; `-` is standard input. `--param` overrides what it says.
     #[arg(long, value_name = "FILE")]
-    params_file: Option<PathBuf>,
+    pub params_file: Option<PathBuf>,
 }
 
 impl ParamArguments {

@@ -44,6 +44,8 @@ pub enum AccountOwner {
     Issuance(Name),
     /// Units set aside to be distributed: credit-normal, so that no more leaves than was put in.
     Pool(Name),
+    /// What an owner was paid too much and repays: debit-normal, so that no more is repaid than was owed.
+    Receivable(Address),
     /// The network's own units: credit-normal.
     Treasury(Name),
 }
@@ -58,6 +60,8 @@ pub enum AccountKind {
     Issuance,
     /// See [`AccountOwner::Pool`].
     Pool,
+    /// See [`AccountOwner::Receivable`].
+    Receivable,
     /// See [`AccountOwner::Treasury`].
     Treasury,
 }
@@ -69,6 +73,7 @@ impl AccountKind {
             Self::Holder => "holder",
             Self::Issuance => "issuance",
             Self::Pool => "pool",
+            Self::Receivable => "receivable",
             Self::Treasury => "treasury",
         }
     }
@@ -76,7 +81,7 @@ impl AccountKind {
     /// The side on which an account of this kind may not fall below zero.
     pub const fn normal_side(self) -> Side {
         match self {
-            Self::Issuance => Side::Debit,
+            Self::Issuance | Self::Receivable => Side::Debit,
             Self::Holder | Self::Pool | Self::Treasury => Side::Credit,
         }
     }
@@ -119,6 +124,7 @@ impl AccountKey {
             AccountOwner::Holder(_) => AccountKind::Holder,
             AccountOwner::Issuance(_) => AccountKind::Issuance,
             AccountOwner::Pool(_) => AccountKind::Pool,
+            AccountOwner::Receivable(_) => AccountKind::Receivable,
             AccountOwner::Treasury(_) => AccountKind::Treasury,
         }
     }
@@ -126,7 +132,9 @@ impl AccountKey {
     /// The middle part of the key: the address in lower case, or the name.
     pub(crate) fn name(&self) -> String {
         match &self.owner {
-            AccountOwner::Holder(address) => format!("0x{}", hex::encode(address.as_bytes())),
+            AccountOwner::Holder(address) | AccountOwner::Receivable(address) => {
+                format!("0x{}", hex::encode(address.as_bytes()))
+            }
             AccountOwner::Issuance(name) | AccountOwner::Pool(name) | AccountOwner::Treasury(name) => {
                 name.to_string()
             }
@@ -168,6 +176,7 @@ impl FromStr for AccountKey {
             "holder" => AccountOwner::Holder(name.parse().map_err(|_| unknown())?),
             "issuance" => AccountOwner::Issuance(named()?),
             "pool" => AccountOwner::Pool(named()?),
+            "receivable" => AccountOwner::Receivable(name.parse().map_err(|_| unknown())?),
             "treasury" => AccountOwner::Treasury(named()?),
             _ => return Err(unknown()),
         };

@@ -24,6 +24,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Compute>()
         .with::<settlement::Post>()
         .with::<settlement::Publish>()
+        .with::<settlement::Finalise>()
         .with::<settlement::Vest>()
         .with::<settlement::Accrue>()
         .with::<settlement::Withdraw>()

@@ -17,5 +17,5 @@ pub use catalog::{catalog, kinds};
 pub use http::EventPost;
 pub use messages::{
     Behaviour, Decided, Evaluated, Member, Model, Participant, PublishedRound, RejectedUpdate, RoundAccuracy,
-    Update,
+    Update, Votes,
 };

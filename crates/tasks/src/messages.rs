@@ -92,6 +92,9 @@ pub struct Update {
     pub base: Digest,
     /// How many examples it was trained on.
     pub examples: u64,
+    /// Work that the training took: examples times passes over them; nothing in results of older programs.
+    #[serde(default)]
+    pub work_units: u64,
     /// Its place in the order of commitments.
     pub commitment: u32,
     /// Mean loss of the first step, in nats.
@@ -122,8 +125,22 @@ pub struct Decided {
     pub accepted: Vec<GeneratorId>,
     /// Whose do not, and why, by name.
     pub rejected: Vec<RejectedUpdate>,
+    /// How many votes each validator revealed, by name; nobody's without validation.
+    #[serde(default)]
+    pub votes: Vec<Votes>,
     /// What the next round remembers of each participant.
     pub memory: serde_json::Value,
+}
+
+/// What a validator revealed in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Votes {
+    /// The validator.
+    #[schemars(with = "String")]
+    pub validator: GeneratorId,
+    /// How many updates it reported on.
+    pub revealed: u32,
 }
 
 /// What a round brought.

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use tale_primitives::{Address, AddressError, Amount, AmountError, UtcDay};
 
 use crate::{
-    Leaf, MerkleTree, TreasuryError,
+    Leaf, MerkleHash, MerkleTree, TreasuryError, TreeDump,
     epoch::{address, find_epoch},
     merkle::{encode_address, encode_amount},
 };
@@ -54,6 +54,16 @@ pub async fn claims_tree(conn: &mut PgConnection, day: UtcDay) -> Result<ClaimsT
     let root = root.ok_or(TreasuryError::NoClaims(day))?;
     let tree = ClaimsTree::build(list_cumulative(conn, day).await?)?;
     if tree.root() == root { Ok(tree) } else { Err(TreasuryError::RootDiffers { epoch: day }) }
+}
+
+/// Reads a claims file as whoever pays from it would, and holds it against the root of its epoch.
+pub fn read_claims_file(epoch: UtcDay, root: &MerkleHash, bytes: &[u8]) -> Result<ClaimsTree, TreasuryError> {
+    let dump: TreeDump = serde_json::from_slice(bytes).map_err(TreasuryError::Canonical)?;
+    let tree = ClaimsTree::load(&dump)?;
+    if tree.root() == *root {
+        return Ok(tree);
+    }
+    Err(TreasuryError::ClaimsFileDiffers { epoch, root: *root, read: tree.root() })
 }
 
 /// What each account earned in each token up to this day, by account and token.

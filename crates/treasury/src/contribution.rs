@@ -1,14 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tale_primitives::{Digest, GeneratorId, UtcDay};
 use uuid::Uuid;
 
-use crate::{
-    Contribution, SealedInputs, TreasuryError,
-    epoch::{digest_of_bytes, load_inputs},
-};
+use crate::{Class, TreasuryError, epoch::digest_of_bytes};
 
 /// Points that one source, such as a training round, gave to generators.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +12,8 @@ pub struct NewContributions {
     pub source: String,
     /// The UTC day on which they were earned.
     pub day: UtcDay,
+    /// What they are paid for.
+    pub class: Class,
     /// Signed fixed-point points; a generator may be named once.
     pub points: Vec<(GeneratorId, i64)>,
 }
@@ -38,7 +35,7 @@ pub async fn record_contributions(
     conn: &mut PgConnection,
     contributions: &NewContributions,
 ) -> Result<Recorded, TreasuryError> {
-    let NewContributions { source, day, points } = contributions;
+    let NewContributions { source, day, class, points } = contributions;
     let length = source.chars().count();
     if !(1..=200).contains(&length) {
         return Err(TreasuryError::SourceLength(length));
@@ -48,13 +45,14 @@ pub async fn record_contributions(
     if let Some(pair) = points.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(TreasuryError::GeneratorTwice(pair[0].0));
     }
-    let given = digest(*day, &points)?;
+    let given = digest(*day, *class, &points)?;
 
     let mut transaction = conn.begin().await?;
     let inserted = sqlx::query_file!(
         "../../sql/treasury/insert_contribution_batch.sql",
         source,
         day.date(),
+        class.as_str(),
         given.as_bytes().as_slice()
     )
     .execute(&mut *transaction)
@@ -78,45 +76,15 @@ pub async fn record_contributions(
     Ok(Recorded { already_recorded: true, settled_in: row.settled_day.map(UtcDay::from_date) })
 }
 
-/// The inputs of an epoch: of a sealed one those it was sealed with, else every contribution that no epoch has
-/// counted and that was earned on its day or before, with the owners of today.
-///
-/// `ruleset` is the version to seal with; a sealed epoch keeps its own.
-pub async fn gather_inputs(
-    conn: &mut PgConnection,
-    epoch: UtcDay,
-    ruleset: u32,
-) -> Result<SealedInputs, TreasuryError> {
-    let rows = sqlx::query_file!("../../sql/treasury/list_unsettled_contributions.sql", epoch.date())
-        .fetch_all(&mut *conn)
-        .await?;
-    // after the rows: whatever another has sealed and so taken from them is then seen here
-    if let Some(sealed) = load_inputs(conn, epoch).await? {
-        return Ok(sealed);
-    }
-    let mut sources = BTreeSet::new();
-    let mut points_by_generator: BTreeMap<GeneratorId, i64> = BTreeMap::new();
-    for row in rows {
-        sources.insert(row.source);
-        let Some((generator, points)) = row.generator_id.zip(row.points) else { continue };
-        let sum = points_by_generator.entry(GeneratorId::from_raw(generator)).or_default();
-        *sum = sum.checked_add(points).ok_or(TreasuryError::PointsOverflow { epoch })?;
-    }
-    let generators: Vec<GeneratorId> = points_by_generator.keys().copied().collect();
-    let owners = tale_network::owners_of(conn, &generators).await?;
-    let contributions = points_by_generator
-        .into_iter()
-        .zip(owners.into_values())
-        .map(|((generator, points), owner)| Contribution { generator, owner, points })
-        .collect();
-    Ok(SealedInputs::new(epoch, ruleset, contributions)?.with_sources(sources.into_iter().collect()))
-}
-
-fn digest(day: UtcDay, points: &[(GeneratorId, i64)]) -> Result<Digest, TreasuryError> {
+/// Batches of training name no class: they are written as they were before there were classes.
+fn digest(day: UtcDay, class: Class, points: &[(GeneratorId, i64)]) -> Result<Digest, TreasuryError> {
     #[derive(Serialize)]
     struct Canonical<'a> {
         day: UtcDay,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        class: Option<Class>,
         points: &'a [(GeneratorId, i64)],
     }
-    serde_json::to_vec(&Canonical { day, points }).map(Digest::of).map_err(TreasuryError::Canonical)
+    let class = Some(class).filter(|class| *class != Class::Training);
+    serde_json::to_vec(&Canonical { day, class, points }).map(Digest::of).map_err(TreasuryError::Canonical)
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use tale_ledger::{Asset, JournalId};
-use tale_primitives::{Address, Amount, Digest, GeneratorId, UtcDay};
+use tale_primitives::{Address, Amount, Digest, UtcDay};
 
-use crate::{Contribution, EpochResult, MerkleHash, Reward, SealedInputs, TreasuryError};
+use crate::{MerkleHash, TreasuryError};
 
 /// How far an epoch has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum EpochState {
     Posted,
     /// Its root is stored.
     Published,
+    /// The time for disputes has passed, and nobody held it.
+    Final,
 }
 
 impl EpochState {
@@ -30,11 +32,12 @@ impl EpochState {
             Self::Computed => "computed",
             Self::Posted => "posted",
             Self::Published => "published",
+            Self::Final => "final",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Sealed, Self::Computed, Self::Posted, Self::Published]
+        [Self::Sealed, Self::Computed, Self::Posted, Self::Published, Self::Final]
             .into_iter()
             .find(|state| state.as_str() == text)
     }
@@ -55,6 +58,8 @@ pub struct Epoch {
     pub state: EpochState,
     /// The version of the ruleset that computes it.
     pub ruleset: u32,
+    /// The digest of that ruleset.
+    pub ruleset_digest: Digest,
     /// The digest of its sealed inputs.
     pub inputs_digest: Digest,
     /// The digest of its result; from `computed` on, as the fields below it.
@@ -65,16 +70,26 @@ pub struct Epoch {
     pub token: Option<Address>,
     /// What the day emits.
     pub pool: Option<Amount>,
-    /// The part that owners earned.
+    /// The part that owners earned, before they repay.
     pub paid: Option<Amount>,
-    /// The part that nobody earned.
+    /// What of that repays over-payments; nothing before `computed`.
+    pub repaid: Amount,
+    /// The part that nobody earned, or may receive.
     pub carried: Option<Amount>,
     /// The ledger's journal; from `posted` on.
     pub journal_id: Option<JournalId>,
+    /// The head of the ledger's chain after posting.
+    pub chain_head: Option<Digest>,
+    /// What the second computation came to; nothing under ruleset 1.
+    pub checked_digest: Option<Digest>,
     /// Accounts in the claims tree; from `published` on.
     pub leaf_count: Option<u64>,
     /// The root of the claims tree; from `published` on, unless nobody ever earned anything.
     pub root: Option<MerkleHash>,
+    /// The digest of its manifest; from `published` on.
+    pub manifest_digest: Option<Digest>,
+    /// Why it is held, if it or an earlier day is.
+    pub held: Option<String>,
     /// When it was sealed.
     pub sealed_at: DateTime<Utc>,
     /// When its result was recorded.
@@ -83,6 +98,8 @@ pub struct Epoch {
     pub posted_at: Option<DateTime<Utc>>,
     /// When its root was stored.
     pub published_at: Option<DateTime<Utc>>,
+    /// When it became final.
+    pub finalised_at: Option<DateTime<Utc>>,
 }
 
 /// The epoch of this day, if it is sealed.
@@ -113,77 +130,7 @@ pub(crate) async fn lock_epoch(conn: &mut PgConnection, day: UtcDay) -> Result<E
         .try_into()
 }
 
-/// The inputs with which this day was sealed, if it is.
-pub async fn load_inputs(
-    conn: &mut PgConnection,
-    day: UtcDay,
-) -> Result<Option<SealedInputs>, TreasuryError> {
-    let Some(epoch) = find_epoch(conn, day).await? else { return Ok(None) };
-    let contributions = sqlx::query_file!("../../sql/treasury/list_sealed_inputs.sql", day.date())
-        .fetch_all(&mut *conn)
-        .await?
-        .into_iter()
-        .map(|row| {
-            Ok(Contribution {
-                generator: GeneratorId::from_raw(row.generator_id),
-                owner: address(&row.owner, "sealed_input", day)?,
-                points: row.points,
-            })
-        })
-        .collect::<Result<_, TreasuryError>>()?;
-    let sources = sqlx::query_file_scalar!("../../sql/treasury/list_settled_sources.sql", day.date())
-        .fetch_all(conn)
-        .await?;
-    Ok(Some(SealedInputs::new(day, epoch.ruleset, contributions)?.with_sources(sources)))
-}
-
-/// The result of this day, if it is computed; stored rewards that no longer have its digest are an error.
-pub async fn load_result(conn: &mut PgConnection, day: UtcDay) -> Result<Option<EpochResult>, TreasuryError> {
-    let Some(epoch) = find_epoch(conn, day).await? else { return Ok(None) };
-    let Epoch {
-        result_digest: Some(recorded),
-        asset: Some(asset),
-        token: Some(token),
-        pool: Some(pool),
-        paid: Some(paid),
-        carried: Some(carried),
-        ..
-    } = epoch
-    else {
-        return Ok(None);
-    };
-    let rewards = sqlx::query_file!("../../sql/treasury/list_rewards.sql", day.date())
-        .fetch_all(conn)
-        .await?
-        .into_iter()
-        .map(|row| {
-            Ok(Reward {
-                owner: address(&row.owner, "reward", day)?,
-                points: row.points,
-                amount: row.amount.parse().map_err(|_| corrupt("reward", day))?,
-            })
-        })
-        .collect::<Result<_, TreasuryError>>()?;
-    let result = EpochResult {
-        epoch: day,
-        ruleset: epoch.ruleset,
-        inputs_digest: epoch.inputs_digest,
-        asset,
-        token,
-        pool,
-        paid,
-        carried,
-        rewards,
-    };
-    let derived = result.digest()?;
-    if derived == recorded {
-        Ok(Some(result))
-    } else {
-        Err(TreasuryError::CorruptResult { epoch: day, recorded, derived })
-    }
-}
-
-fn corrupt(table: &'static str, row: impl fmt::Display) -> TreasuryError {
+pub(crate) fn corrupt(table: &'static str, row: impl fmt::Display) -> TreasuryError {
     TreasuryError::CorruptRow { table, row: row.to_string() }
 }
 
@@ -207,20 +154,27 @@ struct EpochRow {
     day: NaiveDate,
     state: String,
     ruleset: i32,
+    ruleset_digest: Vec<u8>,
     inputs_digest: Vec<u8>,
     result_digest: Option<Vec<u8>>,
     asset: Option<String>,
     token: Option<Vec<u8>>,
     pool: Option<String>,
     paid: Option<String>,
+    repaid: String,
     carried: Option<String>,
     journal_id: Option<i64>,
+    chain_head: Option<Vec<u8>>,
+    checked_digest: Option<Vec<u8>>,
     leaf_count: Option<i64>,
     root: Option<Vec<u8>>,
+    manifest_digest: Option<Vec<u8>>,
+    held: Option<String>,
     sealed_at: DateTime<Utc>,
     computed_at: Option<DateTime<Utc>>,
     posted_at: Option<DateTime<Utc>>,
     published_at: Option<DateTime<Utc>>,
+    finalised_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<EpochRow> for Epoch {
@@ -236,20 +190,27 @@ impl TryFrom<EpochRow> for Epoch {
             day,
             state: EpochState::parse(&row.state).ok_or_else(unreadable)?,
             ruleset: row.ruleset.try_into().map_err(|_| unreadable())?,
+            ruleset_digest: digest(&row.ruleset_digest)?,
             inputs_digest: digest(&row.inputs_digest)?,
             result_digest: row.result_digest.as_ref().map(digest).transpose()?,
             asset: row.asset.map(|asset| asset.parse()).transpose()?,
             token: row.token.map(|token| address(&token, "epoch", day)).transpose()?,
             pool: amount(row.pool)?,
             paid: amount(row.paid)?,
+            repaid: row.repaid.parse().map_err(|_| unreadable())?,
             carried: amount(row.carried)?,
             journal_id: row.journal_id.map(JournalId::from_raw),
+            chain_head: row.chain_head.as_ref().map(digest).transpose()?,
+            checked_digest: row.checked_digest.as_ref().map(digest).transpose()?,
             leaf_count: row.leaf_count.map(|n| n.try_into().map_err(|_| unreadable())).transpose()?,
             root: row.root.map(root).transpose()?,
+            manifest_digest: row.manifest_digest.as_ref().map(digest).transpose()?,
+            held: row.held,
             sealed_at: row.sealed_at,
             computed_at: row.computed_at,
             posted_at: row.posted_at,
             published_at: row.published_at,
+            finalised_at: row.finalised_at,
         })
     }
 }

@@ -1,8 +1,8 @@
 use tale_ledger::LedgerError;
 use tale_network::NetworkError;
-use tale_primitives::{AllocationOverflow, Amount, Digest, GeneratorId, UtcDay};
+use tale_primitives::{Address, AllocationOverflow, Amount, Digest, GeneratorId, UtcDay};
 
-use crate::{EpochState, MerkleError, StakingError, VestingError, WithdrawalError};
+use crate::{EpochState, MerkleError, MerkleHash, StakingError, VestingError, WithdrawalError};
 
 /// Why the treasury refused something.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,94 @@ pub enum TreasuryError {
         recorded: Digest,
         /// The digest of what was given.
         given: Digest,
+    },
+    /// A contribution of a later day than the epoch's.
+    #[error("epoch {epoch} cannot count what was earned on {origin}")]
+    FromTheFuture {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The day on which it was earned.
+        origin: UtcDay,
+    },
+    /// What is left to be repaid changed between gathering and sealing.
+    #[error("epoch {epoch} names over-payments that were repaid or found meanwhile")]
+    ReceivablesMoved {
+        /// The epoch that was to be sealed.
+        epoch: UtcDay,
+    },
+    /// The two computations give an owner something else.
+    #[error(
+        "the computations of epoch {epoch} differ for {owner}: stored is {stored}, the second came to {derived}"
+    )]
+    ComputationsDiffer {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The first owner, by address, whose reward differs.
+        owner: Address,
+        /// The canonical line that is stored.
+        stored: String,
+        /// The canonical line of the second computation.
+        derived: String,
+    },
+    /// The two computations agree on every reward and not on the whole.
+    #[error(
+        "the computations of epoch {epoch} differ beside its rewards: {recorded}, the second came to {derived}"
+    )]
+    DigestsDiffer {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The recorded digest.
+        recorded: Digest,
+        /// The digest of the second computation.
+        derived: Digest,
+    },
+    /// Somebody holds the epoch, or one before it.
+    #[error("epoch {epoch} is held since {held}: {reason}")]
+    Held {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The day that is held, this one or an earlier one.
+        held: UtcDay,
+        /// Why.
+        reason: String,
+    },
+    /// An epoch that is final can no longer be held.
+    #[error("epoch {0} is final: the time in which it could be held has passed")]
+    IsFinal(UtcDay),
+    /// A release of what nobody holds.
+    #[error("epoch {0} is not held")]
+    NotHeld(UtcDay),
+    /// A reason, or a correction's key, that cannot be kept.
+    #[error("{what} {given:?} cannot be kept: expected {expected}")]
+    UnusableText {
+        /// What it is.
+        what: &'static str,
+        /// Its beginning.
+        given: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// A correction of more than was paid.
+    #[error(
+        "{owner} was paid {paid} in epoch {epoch}, of which {corrected} is corrected already: not {given} more"
+    )]
+    OverCorrected {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The owner.
+        owner: Address,
+        /// What the epoch paid, before repayments.
+        paid: Amount,
+        /// What other corrections found to be too much.
+        corrected: Amount,
+        /// What was to be corrected.
+        given: Amount,
+    },
+    /// A key that another correction has.
+    #[error("correction {correction} is recorded with another owner, epoch, amount or reason")]
+    CorrectionDiffers {
+        /// Its key.
+        correction: String,
     },
     /// Another epoch settled some of the batches first.
     #[error("epoch {epoch} counts contributions that another epoch has settled meanwhile")]
@@ -183,6 +271,16 @@ pub enum TreasuryError {
         table: &'static str,
         /// Which row.
         row: String,
+    },
+    /// A claims file that was written does not read back as the epoch's tree.
+    #[error("the claims file of epoch {epoch} does not read back: it has root {read}, published is {root}")]
+    ClaimsFileDiffers {
+        /// The epoch.
+        epoch: UtcDay,
+        /// The published root.
+        root: MerkleHash,
+        /// The root of what was read back.
+        read: MerkleHash,
     },
     /// The ledger refused.
     #[error(transparent)]

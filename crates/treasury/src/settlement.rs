@@ -1,214 +1,115 @@
-use std::collections::BTreeMap;
+use tale_primitives::{Address, AllocationOverflow, Amount, UtcDay};
 
-use serde::{Deserialize, Serialize};
-use tale_ledger::Asset;
-use tale_primitives::{Address, Amount, Digest, GeneratorId, UtcDay, allocate};
-
-use crate::{Ruleset, TreasuryError};
-
-/// Points as decimal text in canonical JSON, since programs read larger numbers into floats.
-mod points_as_text {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(points: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(points)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// What one generator earned in an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contribution {
-    /// The generator.
-    pub generator: GeneratorId,
-    /// To whom its rewards accrued when the epoch was sealed.
-    pub owner: Address,
-    /// Signed fixed-point points.
-    #[serde(with = "points_as_text")]
-    pub points: i64,
-}
-
-/// Everything that the result of an epoch follows from, in canonical order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "UncheckedInputs")]
-pub struct SealedInputs {
-    epoch: UtcDay,
-    ruleset: u32,
-    contributions: Vec<Contribution>,
-    /// Names of runs, which differ where nothing else does: kept for the record, and out of the digest.
-    sources: Vec<String>,
-}
-
-/// Inputs as they are written, before it is known that no generator stands twice.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UncheckedInputs {
-    epoch: UtcDay,
-    ruleset: u32,
-    contributions: Vec<Contribution>,
-    sources: Vec<String>,
-}
-
-impl TryFrom<UncheckedInputs> for SealedInputs {
-    type Error = TreasuryError;
-
-    fn try_from(inputs: UncheckedInputs) -> Result<Self, TreasuryError> {
-        let UncheckedInputs { epoch, ruleset, contributions, sources } = inputs;
-        Ok(Self::new(epoch, ruleset, contributions)?.with_sources(sources))
-    }
-}
-
-impl SealedInputs {
-    /// Inputs in canonical order, by generator; a generator may be named once.
-    pub fn new(
-        epoch: UtcDay,
-        ruleset: u32,
-        mut contributions: Vec<Contribution>,
-    ) -> Result<Self, TreasuryError> {
-        contributions.sort_unstable_by_key(|contribution| contribution.generator);
-        match contributions.windows(2).find(|pair| pair[0].generator == pair[1].generator) {
-            Some(pair) => Err(TreasuryError::GeneratorTwice(pair[0].generator)),
-            None => Ok(Self { epoch, ruleset, contributions, sources: Vec::new() }),
-        }
-    }
-
-    /// The same inputs, settling these recorded batches.
-    pub(crate) fn with_sources(self, sources: Vec<String>) -> Self {
-        Self { sources, ..self }
-    }
-
-    /// The day.
-    pub const fn epoch(&self) -> UtcDay {
-        self.epoch
-    }
-
-    /// The version of the ruleset that computes it.
-    pub const fn ruleset(&self) -> u32 {
-        self.ruleset
-    }
-
-    /// What each generator earned, by generator.
-    pub fn contributions(&self) -> &[Contribution] {
-        &self.contributions
-    }
-
-    /// The recorded batches that these inputs settle.
-    pub fn sources(&self) -> &[String] {
-        &self.sources
-    }
-
-    /// The SHA-256 of epoch, ruleset and contributions as canonical JSON.
-    pub fn digest(&self) -> Result<Digest, TreasuryError> {
-        #[derive(Serialize)]
-        struct Canonical<'a> {
-            epoch: UtcDay,
-            ruleset: u32,
-            contributions: &'a [Contribution],
-        }
-        let Self { epoch, ruleset, contributions, .. } = self;
-        let canonical = Canonical { epoch: *epoch, ruleset: *ruleset, contributions };
-        serde_json::to_vec(&canonical).map(Digest::of).map_err(TreasuryError::Canonical)
-    }
-}
-
-/// What one owner earned in an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reward {
-    /// The beneficial owner.
-    pub owner: Address,
-    /// The signed sum over the owner's generators.
-    #[serde(with = "points_as_text")]
-    pub points: i64,
-    /// The owner's share of the pool, in base units.
-    pub amount: Amount,
-}
-
-/// The result of an epoch, in canonical order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EpochResult {
-    /// The day.
-    pub epoch: UtcDay,
-    /// The version of the ruleset that computed it.
-    pub ruleset: u32,
-    /// The digest of the inputs that it follows from.
-    pub inputs_digest: Digest,
-    /// What the ledger calls the rewards.
-    pub asset: Asset,
-    /// The token's address in the claims tree.
-    pub token: Address,
-    /// What the day emits.
-    pub pool: Amount,
-    /// The part that owners earned.
-    pub paid: Amount,
-    /// The part that nobody earned.
-    pub carried: Amount,
-    /// One for each owner that contributed, by address; nothing where its points are not above zero.
-    pub rewards: Vec<Reward>,
-}
-
-impl EpochResult {
-    /// The result as canonical JSON: fields in the order above, no white space, integers beyond a day's ruleset as
-    /// decimal text.
-    pub fn canonical_bytes(&self) -> Result<Vec<u8>, TreasuryError> {
-        serde_json::to_vec(self).map_err(TreasuryError::Canonical)
-    }
-
-    /// The SHA-256 of [`EpochResult::canonical_bytes`].
-    pub fn digest(&self) -> Result<Digest, TreasuryError> {
-        self.canonical_bytes().map(Digest::of)
-    }
-
-    /// How many owners earned something.
-    pub fn paid_accounts(&self) -> usize {
-        self.rewards.iter().filter(|reward| !reward.amount.is_zero()).count()
-    }
-}
+use crate::{
+    Class, ClassPool, Contribution, EpochResult, OpenReceivable, PerClass, Repayment, Reward, Ruleset,
+    SealedInputs, Share, TreasuryError, allocate_capped,
+};
 
 /// Computes an epoch: a pure function of its sealed inputs and the ruleset.
 ///
-/// Points are added up per owner, with their signs, so that harm done by one generator is paid for by the others
-/// of its owner; what is then above zero is the owner's weight in the day's pool. Where nobody has a weight the
-/// whole pool is carried over.
+/// In each class, points are added up per owner, with their signs, so that harm done by one generator is paid for by
+/// the others of its owner; what is then above zero is the owner's weight in the class's pool, of which nobody
+/// receives more than the cap. What an owner earned then repays what it was paid too much, the oldest first.
 pub fn compute(inputs: &SealedInputs, ruleset: &Ruleset) -> Result<EpochResult, TreasuryError> {
-    if inputs.ruleset != ruleset.version {
-        return Err(TreasuryError::RulesetDiffers {
-            epoch: inputs.epoch,
-            sealed: inputs.ruleset,
-            given: ruleset.version,
-        });
+    let epoch = inputs.epoch();
+    if inputs.ruleset() != ruleset.version {
+        let (sealed, given) = (inputs.ruleset(), ruleset.version);
+        return Err(TreasuryError::RulesetDiffers { epoch, sealed, given });
     }
-    let mut points_by_owner: BTreeMap<Address, i64> = BTreeMap::new();
-    for contribution in &inputs.contributions {
-        let points = points_by_owner.entry(contribution.owner).or_default();
-        *points = points
-            .checked_add(contribution.points)
-            .ok_or(TreasuryError::PointsOverflow { epoch: inputs.epoch })?;
-    }
-    let weights: Vec<(Address, u128)> = points_by_owner
-        .iter()
-        .map(|(owner, points)| (*owner, u128::try_from(*points).unwrap_or(0)))
-        .collect();
+    let mut rewards = points_by_owner(epoch, inputs.contributions())?;
+    let pools = ruleset.class_pools()?;
+    let classes = PerClass::of(|class| {
+        let pool = pools[class];
+        divide(&mut rewards, class, pool, ruleset.cap(class, pool)?)
+    })?;
+
     let pool = ruleset.daily_pool()?;
-    let allocation = allocate(pool, &weights)?;
-    let paid = pool.checked_sub(allocation.carried).unwrap_or_default();
-    let rewards = allocation
-        .shares
-        .into_iter()
-        .zip(points_by_owner)
-        .map(|((owner, amount), (_, points))| Reward { owner, points, amount })
-        .collect();
+    let overflow = || AllocationOverflow { pool };
+    for reward in &mut rewards {
+        let shares = reward.shares.iter().map(|(_, share)| share.amount);
+        reward.gross = Amount::checked_sum(shares).ok_or_else(overflow)?;
+        reward.net = reward.gross;
+    }
+    let repayments = repay(&mut rewards, inputs.receivables());
+    let sum = |amounts: &mut dyn Iterator<Item = Amount>| Amount::checked_sum(amounts).ok_or_else(overflow);
     Ok(EpochResult {
-        epoch: inputs.epoch,
+        epoch,
         ruleset: ruleset.version,
+        ruleset_digest: Ruleset::digest(ruleset.version)?,
         inputs_digest: inputs.digest()?,
         asset: ruleset.asset.clone(),
         token: ruleset.token,
         pool,
-        paid,
-        carried: allocation.carried,
+        paid: sum(&mut classes.iter().map(|(_, class)| class.paid))?,
+        repaid: sum(&mut repayments.iter().map(|repayment| repayment.amount))?,
+        carried: sum(&mut classes.iter().map(|(_, class)| class.carried))?,
+        classes,
         rewards,
+        repayments,
     })
+}
+
+/// One reward for each owner, by address, with its points and no amounts yet.
+fn points_by_owner(epoch: UtcDay, contributions: &[Contribution]) -> Result<Vec<Reward>, TreasuryError> {
+    let mut lines: Vec<(Address, Class, i64)> =
+        contributions.iter().map(|one| (one.owner, one.class, one.points)).collect();
+    lines.sort_unstable_by_key(|(owner, ..)| *owner);
+    let mut rewards: Vec<Reward> = Vec::new();
+    let mut sums: PerClass<i128> = PerClass::default();
+    for (place, (owner, class, points)) in lines.iter().enumerate() {
+        sums[*class] += i128::from(*points);
+        // An owner's sum is what counts, whatever its parts come to on the way.
+        if lines.get(place + 1).is_none_or(|(next, ..)| next != owner) {
+            let shares = PerClass::of(|class| {
+                let points =
+                    i64::try_from(sums[class]).map_err(|_| TreasuryError::PointsOverflow { epoch })?;
+                Ok::<_, TreasuryError>(Share { points, amount: Amount::ZERO })
+            })?;
+            let (gross, repaid, net) = Default::default();
+            rewards.push(Reward { owner: *owner, shares, gross, repaid, net });
+            sums = PerClass::default();
+        }
+    }
+    Ok(rewards)
+}
+
+/// Divides the pool of one class.
+fn divide(
+    rewards: &mut [Reward],
+    class: Class,
+    pool: Amount,
+    cap: Amount,
+) -> Result<ClassPool, TreasuryError> {
+    let weights: Vec<u64> =
+        rewards.iter().map(|reward| u64::try_from(reward.shares[class].points).unwrap_or(0)).collect();
+    let allocation = allocate_capped(pool, cap, &weights)?;
+    for (reward, share) in rewards.iter_mut().zip(allocation.shares) {
+        reward.shares[class].amount = share;
+    }
+    Ok(ClassPool {
+        pool,
+        cap,
+        weight: allocation.weight,
+        capped: allocation.capped,
+        paid: pool.checked_sub(allocation.carried).unwrap_or_default(),
+        carried: allocation.carried,
+    })
+}
+
+/// Takes from each owner what it earned, up to what it owes; the receivables are by owner and origin.
+fn repay(rewards: &mut [Reward], receivables: &[OpenReceivable]) -> Vec<Repayment> {
+    let mut repayments = Vec::new();
+    for OpenReceivable { owner, origin, correction, outstanding } in receivables {
+        let Ok(place) = rewards.binary_search_by_key(owner, |reward| reward.owner) else { continue };
+        let reward = &mut rewards[place];
+        let amount = reward.net.min(*outstanding);
+        if amount.is_zero() {
+            continue;
+        }
+        // Neither leaves the range of the gross amount.
+        reward.net = reward.net.checked_sub(amount).unwrap_or_default();
+        reward.repaid = reward.repaid.checked_add(amount).unwrap_or(reward.gross);
+        repayments.push(Repayment { correction: correction.clone(), owner: *owner, origin: *origin, amount });
+    }
+    repayments
 }

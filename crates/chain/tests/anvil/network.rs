@@ -14,8 +14,8 @@ use tale_network::{NewGenerator, register_generators};
 use tale_primitives::{Amount, GeneratorId, UtcDay};
 use tale_testkit::TestDatabase;
 use tale_treasury::{
-    ClaimsTree, NewContributions, Ruleset, claims_tree, compute, gather_inputs, post_epoch, publish_epoch,
-    record_contributions, record_result, seal_epoch,
+    ClaimsTree, Class, NewContributions, Ruleset, claims_tree, compute, gather_inputs, post_epoch,
+    publish_epoch, record_contributions, record_result, seal_epoch,
 };
 use uuid::Uuid;
 
@@ -93,14 +93,16 @@ impl Network {
     pub async fn settle(&mut self, day: UtcDay, anna: i64, ben: i64) -> ClaimsTree {
         let conn = &mut self.conn;
         let points = vec![(generator(ANNA), anna), (generator(BEN), ben)];
-        let contributions = NewContributions { source: format!("round of {day}"), day, points };
+        let source = format!("round of {day}");
+        let contributions = NewContributions { source, day, class: Class::Training, points };
         record_contributions(conn, &contributions).await.unwrap();
-        let inputs = gather_inputs(conn, day, Ruleset::CURRENT_VERSION).await.unwrap();
+        // the first ruleset pays for points alone, without a cap: two owners share the whole pool
+        let inputs = gather_inputs(conn, day, 1).await.unwrap();
         seal_epoch(conn, &inputs).await.unwrap();
         let result = compute(&inputs, &Ruleset::load(inputs.ruleset()).unwrap()).unwrap();
         record_result(conn, &result).await.unwrap();
         post_epoch(conn, day).await.unwrap();
-        publish_epoch(conn, day).await.unwrap();
+        publish_epoch(conn, day, None).await.unwrap();
         claims_tree(conn, day).await.unwrap()
     }
 

@@ -29,6 +29,7 @@ pub mod run;
 pub mod runs;
 pub mod schedule;
 pub mod serve;
+pub mod settle;
 pub mod show;
 pub mod staking;
 pub mod tenant;
@@ -80,6 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Kinds(command) => command.run(global).await,
         Command::Dataset(command) => command.run(global).await,
         Command::Pov(command) => command.run(global).await,
+        Command::Settle(command) => command.run(global).await,
         Command::Epoch(command) => command.run(global).await,
         Command::Ledger(command) => command.run(global).await,
         Command::Vesting(command) => command.run(global).await,

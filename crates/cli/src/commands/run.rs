@@ -80,15 +80,32 @@ enum Urgency {
     Background,
 }
 
+/// A run that was started, and how it is.
 #[derive(Serialize)]
-struct Started {
-    run: RunId,
-    is_new: bool,
-    state: RunState,
-    outputs: Option<Value>,
+pub struct Started {
+    pub run: RunId,
+    pub is_new: bool,
+    pub state: RunState,
+    pub outputs: Option<Value>,
 }
 
 impl Run {
+    /// A run of this pipeline that other commands start and wait for.
+    pub fn awaited(pipeline: &str, params: Vec<String>, reason: Option<String>) -> Self {
+        Self {
+            pipeline: pipeline.to_owned(),
+            params: ParamArguments { params, params_file: None },
+            dry_run: false,
+            wait: true,
+            date: None,
+            dedup_key: None,
+            priority: Urgency::Normal,
+            deadline: None,
+            reason,
+            no_cache: false,
+        }
+    }
+
     /// Starts, and perhaps waits.
     pub async fn run(&self, global: &Global) -> Result<ExitCode, Failure> {
         let stop = interrupt::token()?;
@@ -132,7 +149,8 @@ impl Run {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn start(
+    /// Starts the run, and waits for it where that was asked for; with what failed, where something did.
+    pub async fn start(
         &self,
         installation: &Installation,
         stop: &CancellationToken,

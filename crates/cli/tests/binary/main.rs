@@ -7,6 +7,7 @@ mod cache;
 mod claims;
 mod control;
 mod doctor;
+mod epochs;
 mod help;
 mod history;
 mod http;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tale_primitives::{GeneratorId, UtcDay};
 use tale_storage::NewArtifact;
-use tale_treasury::{NewContributions, TreasuryError};
+use tale_treasury::{Class, NewContributions, TreasuryError};
 use tale_validation::{RoundOutcome, ValidationError};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
@@ -62,11 +62,7 @@ impl Kind for Publish {
             change: evaluation.change,
             points: evaluation.points.clone(),
         };
-        let contributions = NewContributions {
-            source: format!("{lineage}/{round}"),
-            day: epoch,
-            points: outcome.points.contributions.iter().map(|one| (one.generator, one.points)).collect(),
-        };
+        let contributions = contributions(&outcome, &updates, &decision);
         let published = PublishedRound {
             round,
             participants: updates.len() as u32,
@@ -86,14 +82,34 @@ impl Kind for Publish {
                         _ => TaskError::fail(error),
                     },
                 )?;
-                tale_treasury::record_contributions(connection, &contributions).await.map(drop).map_err(
-                    |error| match error {
-                        TreasuryError::Database(_) => TaskError::retry(error),
-                        _ => TaskError::fail(error),
-                    },
-                )
+                for batch in &contributions {
+                    tale_treasury::record_contributions(connection, batch).await.map_err(
+                        |error| match error {
+                            TreasuryError::Database(_) => TaskError::retry(error),
+                            _ => TaskError::fail(error),
+                        },
+                    )?;
+                }
+                Ok(())
             }
             .boxed()
         }))
     }
+}
+
+/// What the round earned in each class: points of the updates that went in, the work behind them, and the votes that
+/// were revealed. Work whose update stayed out is not paid for, or copying and poisoning would be.
+fn contributions(outcome: &RoundOutcome, updates: &[Update], decision: &Decided) -> [NewContributions; 3] {
+    let RoundOutcome { lineage, round, epoch, points, .. } = outcome;
+    let batch = |class, source, points| NewContributions { source, day: *epoch, class, points };
+    let whole = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
+    let accepted = updates.iter().filter(|update| decision.accepted.contains(&update.id));
+    let training = points.contributions.iter().map(|one| (one.generator, one.points)).collect();
+    let compute = accepted.map(|update| (update.id, whole(update.work_units))).collect();
+    let votes = decision.votes.iter().map(|one| (one.validator, i64::from(one.revealed))).collect();
+    [
+        batch(Class::Training, format!("{lineage}/{round}"), training),
+        batch(Class::Compute, format!("{lineage}/{round}/compute"), compute),
+        batch(Class::Validation, format!("{lineage}/{round}/validation"), votes),
+    ]
 }

@@ -80,6 +80,7 @@ impl Kind for Train {
             object,
             base: arguments.model.object.digest,
             examples: participant.shard.rows,
+            work_units: participant.shard.rows.saturating_mul(trained.passes.into()),
             commitment,
             first_loss_nats: trained.first_loss_nats,
             last_loss_nats: trained.last_loss_nats,
@@ -96,6 +97,7 @@ impl Kind for Train {
 struct Trained {
     update: Parameters,
     examples: u64,
+    passes: u32,
     first_loss_nats: f32,
     last_loss_nats: f32,
 }
@@ -127,6 +129,7 @@ async fn run_training(
             Ok(Trained {
                 update: outcome.update,
                 examples: outcome.examples,
+                passes: settings.epochs,
                 first_loss_nats: outcome.first_loss_nats,
                 last_loss_nats: outcome.last_loss_nats,
             })

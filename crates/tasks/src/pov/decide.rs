@@ -10,7 +10,7 @@ use tale_validation::{
 };
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use crate::{Decided, Member, Model, RejectedUpdate, Update};
+use crate::{Decided, Member, Model, RejectedUpdate, Update, Votes};
 
 /// Decides by the validators' credibility-weighted votes and records the evidence; or accepts everything, unvalidated.
 pub struct Decide;
@@ -56,6 +56,7 @@ impl Kind for Decide {
             return Ok(Completion::of(Decided {
                 accepted,
                 rejected: vec![],
+                votes: vec![],
                 memory: arguments.memory.unwrap_or_else(|| json!({})),
             }));
         };
@@ -77,7 +78,7 @@ impl Kind for Decide {
         let base = arguments.model.object.digest;
         let evidence = RoundEvidence::decide(arguments.lineage, arguments.round, base, inputs)
             .map_err(TaskError::fail)?;
-        let decided = summarise(&evidence, &updates, &context)?;
+        let decided = Decided { votes: votes(&evidence), ..summarise(&evidence, &updates, &context)? };
         Ok(Completion::of(decided).effect(move |connection| {
             let evidence = evidence.clone();
             async move {
@@ -89,6 +90,15 @@ impl Kind for Decide {
             .boxed()
         }))
     }
+}
+
+/// A validator is paid for what it revealed, whatever it found; a task that failed revealed nothing.
+fn votes(evidence: &RoundEvidence) -> Vec<Votes> {
+    let reports = &evidence.inputs.reports;
+    reports
+        .iter()
+        .map(|report| Votes { validator: report.validator, revealed: report.findings.len() as u32 })
+        .collect()
 }
 
 fn summarise(
@@ -107,6 +117,7 @@ fn summarise(
     let mut decided = Decided {
         accepted: vec![],
         rejected: vec![],
+        votes: vec![],
         memory: serde_json::to_value(&evidence.decision.memory).map_err(TaskError::fail)?,
     };
     for update in updates {

@@ -23,10 +23,13 @@ pub struct Outputs {
     /// What the day emits, in base units.
     #[schemars(with = "String")]
     pool: Amount,
-    /// What owners earned of it.
+    /// What owners earned of it, before they repay.
     #[schemars(with = "String")]
     paid: Amount,
-    /// What nobody earned.
+    /// What of that repays over-payments.
+    #[schemars(with = "String")]
+    repaid: Amount,
+    /// What nobody earned, or may receive.
     #[schemars(with = "String")]
     carried: Amount,
     /// How many owners earned something.
@@ -54,7 +57,7 @@ impl Kind for Compute {
         let result = compute(&inputs, &ruleset).map_err(refuse)?;
         let transition = record_result(&mut rehearsal, &result).await.map_err(refuse)?;
         rehearsal.rollback().await.map_err(TaskError::retry)?;
-        let bytes = result.canonical_bytes().map_err(refuse)?;
+        let bytes = result.to_json().map_err(refuse)?;
         let object = context.store.put(Bytes::from(bytes)).await.map_err(refusal::storage)?;
         let artifact = NewArtifact {
             name: format!("rewards-{}", arguments.epoch),
@@ -65,6 +68,7 @@ impl Kind for Compute {
             epoch: arguments.epoch,
             pool: result.pool,
             paid: result.paid,
+            repaid: result.repaid,
             carried: result.carried,
             accounts: result.paid_accounts(),
             result_digest: result.digest().map_err(refuse)?,

@@ -5,6 +5,7 @@
 
 mod accrue;
 mod compute;
+mod finalise;
 mod post;
 mod publish;
 mod seal;
@@ -13,6 +14,7 @@ mod withdraw;
 
 pub use accrue::Accrue;
 pub use compute::Compute;
+pub use finalise::Finalise;
 pub use post::Post;
 pub use publish::Publish;
 pub use seal::Seal;
@@ -26,7 +28,7 @@ use tale_primitives::UtcDay;
 use tale_treasury::TreasuryError;
 use tale_worker::TaskError;
 
-/// The arguments of every kind here.
+/// The arguments of the kinds that take one step of one day.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arguments {

@@ -9,7 +9,8 @@ use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
 use super::{Arguments, refuse, rehearsal};
 
-/// Posts one balanced journal under the epoch's key: posting it again is the same journal.
+/// Computes the result a second time, in SQL, and only where that agrees posts one balanced journal under the epoch's
+/// key: posting it again is the same journal.
 pub struct Post;
 
 #[derive(Serialize, JsonSchema)]
@@ -23,7 +24,8 @@ pub struct Outputs {
 
 impl Kind for Post {
     const NAME: &'static str = "settlement.post";
-    const SUMMARY: &'static str = "Posts an epoch's rewards to the ledger as one balanced journal.";
+    const SUMMARY: &'static str =
+        "Checks an epoch's rewards by a second computation and posts them as one balanced journal.";
     type Arguments = Arguments;
     type Outputs = Outputs;
 

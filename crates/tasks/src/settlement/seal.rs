@@ -20,8 +20,12 @@ pub struct Outputs {
     /// The digest of the sealed inputs.
     #[schemars(with = "String")]
     inputs_digest: Digest,
-    /// How many generators contributed.
-    generators: usize,
+    /// How many lines of contributions there are, by class, generator and origin.
+    contributions: usize,
+    /// How many of them come late, from an earlier day.
+    late: usize,
+    /// How many over-payments are to be repaid.
+    receivables: usize,
     /// Whether this run sealed it.
     changed: bool,
 }
@@ -41,10 +45,15 @@ impl Kind for Seal {
         let outputs = Outputs {
             epoch: arguments.epoch,
             inputs_digest: inputs.digest().map_err(refuse)?,
-            generators: inputs.contributions().len(),
+            contributions: inputs.contributions().len(),
+            late: inputs.corrections().count(),
+            receivables: inputs.receivables().len(),
             changed: transition.changed,
         };
-        context.log(format!("epoch {}: inputs of {} generators", outputs.epoch, outputs.generators));
+        context.log(format!(
+            "epoch {}: {} contributions, {} of them late; {} over-payments to repay",
+            outputs.epoch, outputs.contributions, outputs.late, outputs.receivables
+        ));
         Ok(Completion::of(outputs).effect(move |connection| {
             let inputs = inputs.clone();
             async move { seal_epoch(connection, &inputs).await.map(drop).map_err(refuse) }.boxed()

@@ -2,10 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod allocation;
+mod capping;
 mod claims;
+mod classes;
+mod corrections;
+mod failures;
+mod finality;
 mod merkle;
+mod network;
 mod rewards;
+mod rounding;
+mod second;
 mod settlement;
+mod simulator;
 mod staking;
 mod staking_laws;
 mod vesting;

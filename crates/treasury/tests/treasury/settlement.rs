@@ -1,61 +1,26 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tale_ledger::{AccountKey, Asset, LedgerError, balance, list_journals, verify};
-use tale_network::{NewGenerator, register_generators};
-use tale_primitives::{Address, Amount, GeneratorId, UtcDay};
-use tale_testkit::TestDatabase;
+use tale_primitives::{Amount, UtcDay};
 use tale_treasury::{
-    Contribution, Epoch, EpochState, NewContributions, Ruleset, SealedInputs, TreasuryError, claims_tree,
-    compute, find_epoch, gather_inputs, list_epochs, load_inputs, load_result, post_epoch, publish_epoch,
-    record_contributions, record_result, seal_epoch, verify_proof,
+    Class, Contribution, Epoch, EpochState, NewContributions, Ruleset, SealedInputs, TreasuryError,
+    claims_tree, compute, find_epoch, gather_inputs, list_epochs, load_inputs, load_result, post_epoch,
+    publish_epoch, record_contributions, record_result, seal_epoch, verify_proof,
 };
 
-use crate::{amount, owner};
+use crate::{
+    amount,
+    network::{day, earn, generator, holder, network},
+    owner,
+};
 
-fn day(number: u32) -> UtcDay {
-    format!("2026-03-{number:02}").parse().unwrap()
-}
-
-fn generator(number: u32) -> GeneratorId {
-    GeneratorId::derive("test", &format!("generator-{number}"))
-}
-
-fn holder(owner: Address) -> AccountKey {
-    let asset: Asset = "xTALE".parse().unwrap();
-    AccountKey::holder(owner, &asset)
-}
-
-/// A network of generators 0..6, of which 0 and 1 have one owner.
-async fn network() -> (TestDatabase, PgConnection) {
-    let database = TestDatabase::create().await;
-    let mut conn = database.connection().await;
-    let generators: Vec<NewGenerator> = (0..6)
-        .map(|number| NewGenerator {
-            id: generator(number),
-            name: format!("generator-{number}").parse().unwrap(),
-            owner: owner(number.max(1)),
-            is_participant: true,
-            is_validator: false,
-            credibility_ppm: 1_000_000,
-        })
-        .collect();
-    register_generators(&mut conn, &generators).await.unwrap();
-    (database, conn)
-}
-
-async fn earn(conn: &mut PgConnection, source: &str, day: UtcDay, points: &[(u32, i64)]) {
-    let points = points.iter().map(|(number, points)| (generator(*number), *points)).collect();
-    let contributions = NewContributions { source: source.to_owned(), day, points };
-    record_contributions(conn, &contributions).await.unwrap();
-}
-
-/// Runs every step, and says whether any of them changed something.
+/// Runs every step under ruleset 1, and says whether any of them changed something.
 async fn settle(conn: &mut PgConnection, day: UtcDay) -> Result<(Epoch, bool), TreasuryError> {
-    let inputs = gather_inputs(conn, day, Ruleset::CURRENT_VERSION).await?;
+    let inputs = gather_inputs(conn, day, 1).await?;
     let sealed = seal_epoch(conn, &inputs).await?;
     let result = compute(&inputs, &Ruleset::load(inputs.ruleset())?)?;
     let computed = record_result(conn, &result).await?;
     let posted = post_epoch(conn, day).await?;
-    let published = publish_epoch(conn, day).await?;
+    let published = publish_epoch(conn, day, None).await?;
     let changed = sealed.changed || computed.changed || posted.changed || published.changed;
     Ok((published.epoch, changed))
 }
@@ -71,10 +36,10 @@ async fn a_day_is_settled_from_contributions_to_a_proof_and_a_second_run_changes
     assert_eq!((epoch.paid, epoch.leaf_count), (epoch.pool, Some(3)));
 
     let result = load_result(&mut conn, day(1)).await.unwrap().unwrap();
-    let points: Vec<i64> = result.rewards.iter().map(|reward| reward.points).collect();
+    let points: Vec<i64> = result.rewards.iter().map(|reward| reward.shares.training.points).collect();
     assert_eq!(points.iter().sum::<i64>(), 95);
     for reward in &result.rewards {
-        assert_eq!(balance(&mut conn, &holder(reward.owner)).await.unwrap().amount(), reward.amount);
+        assert_eq!(balance(&mut conn, &holder(reward.owner)).await.unwrap().amount(), reward.net);
     }
     let tree = claims_tree(&mut conn, day(1)).await.unwrap();
     assert_eq!(Some(tree.root()), epoch.root);
@@ -136,6 +101,7 @@ async fn contributions_are_recorded_once_and_late_ones_are_counted_by_the_next_e
     let round = NewContributions {
         source: "round 1".to_owned(),
         day: day(1),
+        class: Class::Training,
         points: vec![(generator(2), 5), (generator(1), 3)],
     };
     assert!(!record_contributions(&mut conn, &round).await.unwrap().already_recorded);
@@ -145,7 +111,8 @@ async fn contributions_are_recorded_once_and_late_ones_are_counted_by_the_next_e
     let other = NewContributions { points: vec![(generator(2), 6)], ..round.clone() };
     let refused = record_contributions(&mut conn, &other).await;
     assert!(matches!(refused, Err(TreasuryError::ContributionsDiffer { .. })), "{refused:?}");
-    let twice = NewContributions { source: "t".to_owned(), day: day(1), points: vec![(generator(1), 1); 2] };
+    let twice =
+        NewContributions { source: "t".to_owned(), points: vec![(generator(1), 1); 2], ..round.clone() };
     let refused = record_contributions(&mut conn, &twice).await;
     assert!(matches!(refused, Err(TreasuryError::GeneratorTwice(_))), "{refused:?}");
 
@@ -167,7 +134,13 @@ async fn contributions_are_recorded_once_and_late_ones_are_counted_by_the_next_e
     );
     assert_eq!(
         inputs.contributions(),
-        [Contribution { generator: generator(3), owner: owner(3), points: 4 }]
+        [Contribution {
+            generator: generator(3),
+            class: Class::Training,
+            origin: day(2),
+            owner: owner(3),
+            points: 4
+        }]
     );
 }
 
@@ -177,7 +150,7 @@ async fn other_inputs_and_other_results_after_sealing_are_errors() {
     earn(&mut conn, "round", day(1), &[(1, 1)]).await;
     let inputs = gather_inputs(&mut conn, day(1), 1).await.unwrap();
     seal_epoch(&mut conn, &inputs).await.unwrap();
-    let contribution = Contribution { generator: generator(1), owner: owner(1), points: 2 };
+    let contribution = Contribution { points: 2, ..inputs.contributions()[0] };
     let other = SealedInputs::new(day(1), 1, vec![contribution]).unwrap();
     let refused = seal_epoch(&mut conn, &other).await;
     assert!(matches!(refused, Err(TreasuryError::InputsDiffer { .. })), "{refused:?}");
@@ -189,7 +162,7 @@ async fn other_inputs_and_other_results_after_sealing_are_errors() {
     let result = compute(&inputs, &ruleset).unwrap();
     record_result(&mut conn, &result).await.unwrap();
     let mut wrong = result.clone();
-    wrong.rewards[0].points = 7;
+    wrong.rewards[0].shares.training.points = 7;
     let refused = record_result(&mut conn, &wrong).await;
     assert!(matches!(refused, Err(TreasuryError::ResultDiffers { .. })), "{refused:?}");
     assert!(!record_result(&mut conn, &result).await.unwrap().changed);
@@ -208,7 +181,7 @@ async fn no_step_can_be_skipped_and_days_are_settled_in_their_order() {
         matches!(skipped, Err(TreasuryError::WrongState { state: EpochState::Sealed, .. })),
         "{skipped:?}"
     );
-    let skipped = publish_epoch(&mut conn, day(3)).await;
+    let skipped = publish_epoch(&mut conn, day(3), None).await;
     assert!(matches!(skipped, Err(TreasuryError::WrongState { .. })), "{skipped:?}");
 
     let overtaking = settle(&mut conn, day(4)).await;
@@ -236,7 +209,7 @@ async fn a_settlement_cut_off_after_any_step_is_taken_up_there() {
                     drop(record_result(&mut transaction, &result).await.unwrap());
                 }
                 2 => drop(post_epoch(&mut transaction, day(1)).await.unwrap()),
-                _ => drop(publish_epoch(&mut transaction, day(1)).await.unwrap()),
+                _ => drop(publish_epoch(&mut transaction, day(1), None).await.unwrap()),
             }
             if step == steps {
                 transaction.rollback().await.unwrap();
@@ -322,7 +295,11 @@ async fn the_database_refuses_to_rewrite_an_epoch() {
         ("delete from treasury.sealed_input", "treasury_immutable"),
         ("truncate treasury.contribution", "treasury_immutable"),
         ("update treasury.contribution_batch set origin_day = '2026-02-01'", "treasury_immutable"),
-        ("insert into treasury.reward values ('2026-03-02', '\\x00', 1, 1)", "reward_owner_is_address"),
+        (
+            "insert into treasury.reward (day, owner, points, training_amount, amount)
+            values ('2026-03-02', '\\x00', 1, 1, 1)",
+            "reward_owner_is_address",
+        ),
     ] {
         assert_eq!(refused_by(&mut conn, sql).await, law, "{sql}");
     }
@@ -333,8 +310,8 @@ async fn rewards_slipped_in_behind_the_treasury_are_found_before_they_are_promis
     let (_database, mut conn) = network().await;
     earn(&mut conn, "a", day(1), &[(1, 1)]).await;
     settle(&mut conn, day(1)).await.unwrap();
-    let slipped =
-        "insert into treasury.reward values ('2026-03-01', decode(repeat('ab', 20), 'hex'), 5, 1000)";
+    let slipped = "insert into treasury.reward (day, owner, points, training_amount, amount)
+        values ('2026-03-01', decode(repeat('ab', 20), 'hex'), 5, 1000, 1000)";
     sqlx::raw_sql(slipped).execute(&mut conn).await.unwrap();
     assert!(matches!(load_result(&mut conn, day(1)).await, Err(TreasuryError::CorruptResult { .. })));
     assert!(matches!(claims_tree(&mut conn, day(1)).await, Err(TreasuryError::RootDiffers { .. })));

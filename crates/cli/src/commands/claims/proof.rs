@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use tale_primitives::{Address, Amount, UtcDay};
 use tale_treasury::{
-    ClaimLeaf, ClaimsTree, Epoch, MerkleHash, Ruleset, TreasuryError, claims_tree, list_epochs, verify_proof,
+    ClaimLeaf, ClaimsTree, MerkleHash, Ruleset, TreasuryError, claimable_epoch, claims_tree, verify_proof,
 };
 
 use super::load;
@@ -18,7 +18,8 @@ use crate::{
     output,
 };
 
-/// Proves what an account may claim: of a tree's file, of one epoch, or of the last epoch published.
+/// Proves what an account may claim: of a tree's file, of one epoch, or of the last epoch published that
+/// nobody holds.
 #[derive(Debug, Args)]
 pub struct Proof {
     /// The account.
@@ -26,7 +27,7 @@ pub struct Proof {
     /// A tree, as `tale claims tree` writes it.
     #[arg(long, value_name = "FILE", conflicts_with = "epoch")]
     tree: Option<PathBuf>,
-    /// A published epoch, YYYY-MM-DD; the last one unless given.
+    /// A published epoch, YYYY-MM-DD; the last that nobody holds unless given.
     #[arg(long, value_name = "DAY")]
     epoch: Option<UtcDay>,
     /// Only the claim in this token.
@@ -78,10 +79,8 @@ impl Proof {
         let day = match self.epoch {
             Some(day) => day,
             None => {
-                let epochs: Vec<Epoch> = list_epochs(&mut connection).await?;
-                let last =
-                    epochs.into_iter().filter(|epoch| epoch.root.is_some()).map(|epoch| epoch.day).max();
-                last.ok_or_else(|| {
+                // while a root is in dispute, the one before it
+                claimable_epoch(&mut connection).await?.ok_or_else(|| {
                     Failure::new("no epoch has been published yet")
                         .help("`tale run nightly-settlement` settles a day; --tree reads a file instead")
                 })?

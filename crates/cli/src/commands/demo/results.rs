@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgConnection;
-use tale_network::owners_of;
+use tale_network::{list_participants, list_validators};
 use tale_primitives::{Address, Amount, RunId, UtcDay};
 use tale_queue::{RunReport, child_runs, run_report, run_state};
 use tale_storage::{DatasetManifest, Store, find_dataset};
@@ -125,7 +125,7 @@ impl Results {
             graphs.push(run_report(connection, round.id).await?);
         }
         Ok(Self {
-            rewards: rewards(connection, &outputs.participants, day).await?,
+            rewards: rewards(connection, day).await?,
             participants: outputs.participants,
             rounds,
             settlement,
@@ -192,8 +192,8 @@ impl Results {
                 .map(|(names, reward)| RewardLine {
                     names: names.clone(),
                     owner: reward.owner.to_string(),
-                    points: reward.points,
-                    amount: reward.amount.to_string(),
+                    points: reward.shares.training.points,
+                    amount: reward.net.to_string(),
                 })
                 .collect(),
             settlement: SettlementLine {
@@ -227,27 +227,21 @@ fn read<T: DeserializeOwned>(what: &str, outputs: Value) -> Result<T, Failure> {
     })
 }
 
-/// The rewards of the day with the names of the generators behind them.
-async fn rewards(
-    connection: &mut PgConnection,
-    participants: &[Participant],
-    day: UtcDay,
-) -> Result<Vec<(Vec<String>, Reward)>, Failure> {
+/// The rewards of the day with the names of the generators behind them: participants and validators.
+async fn rewards(connection: &mut PgConnection, day: UtcDay) -> Result<Vec<(Vec<String>, Reward)>, Failure> {
     let Some(result) = load_result(connection, day).await? else { return Ok(vec![]) };
-    let ids: Vec<_> = participants.iter().map(|participant| participant.id).collect();
-    let owners = owners_of(connection, &ids).await?;
+    let mut generators = list_participants(connection).await?;
+    generators.extend(list_validators(connection).await?);
     let mut names: BTreeMap<Address, Vec<String>> = BTreeMap::new();
-    for participant in participants {
-        if let Some(owner) = owners.get(&participant.id) {
-            names.entry(*owner).or_default().push(participant.name.clone());
-        }
+    for generator in generators {
+        names.entry(generator.owner).or_default().push(generator.name.to_string());
     }
     let mut rewards: Vec<(Vec<String>, Reward)> = result
         .rewards
         .into_iter()
         .map(|reward| (names.get(&reward.owner).cloned().unwrap_or_default(), reward))
         .collect();
-    rewards.sort_by(|one, other| other.1.amount.cmp(&one.1.amount).then(one.0.cmp(&other.0)));
+    rewards.sort_by(|one, other| other.1.net.cmp(&one.1.net).then(one.0.cmp(&other.0)));
     Ok(rewards)
 }
 

@@ -67,11 +67,11 @@ fn rewards(results: &Results) -> comfy_table::Table {
         let participant = results.participants.iter().find(|participant| names.contains(&participant.name));
         table.add_row([
             names.join(", "),
-            participant.map_or("", |participant| role(&participant.behaviour)).to_owned(),
+            participant.map_or("validates", |participant| role(&participant.behaviour)).to_owned(),
             participant.map_or(String::new(), |participant| participant.shard.rows.to_string()),
             reward.owner.to_string(),
-            reward.points.to_string(),
-            decimal_amount(&reward.amount.to_string(), results.decimals),
+            reward.shares.training.points.to_string(),
+            decimal_amount(&reward.net.to_string(), results.decimals),
         ]);
     }
     table

@@ -35,7 +35,7 @@ enum What {
         /// Only accounts in this asset, such as xTALE.
         #[arg(long)]
         asset: Option<Asset>,
-        /// Only accounts of this kind: holder, issuance, pool or treasury.
+        /// Only accounts of this kind: holder, issuance, pool, receivable or treasury.
         #[arg(long, value_parser = account_kind)]
         kind: Option<AccountKind>,
     },
@@ -61,10 +61,11 @@ enum What {
 }
 
 fn account_kind(text: &str) -> Result<AccountKind, &'static str> {
-    [AccountKind::Holder, AccountKind::Issuance, AccountKind::Pool, AccountKind::Treasury]
+    use AccountKind::{Holder, Issuance, Pool, Receivable, Treasury};
+    [Holder, Issuance, Pool, Receivable, Treasury]
         .into_iter()
         .find(|kind| kind.as_str() == text)
-        .ok_or("expected holder, issuance, pool or treasury")
+        .ok_or("expected holder, issuance, pool, receivable or treasury")
 }
 
 fn account_key(text: &str) -> Result<AccountKey, String> {

@@ -1,0 +1,1 @@
+select manifest from treasury.epoch where day = $1

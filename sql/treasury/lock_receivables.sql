@@ -1,0 +1,1 @@
+lock table treasury.receivable in share row exclusive mode
