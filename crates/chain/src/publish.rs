@@ -1,7 +1,7 @@
 use serde::Serialize;
 use sqlx::{Connection, PgConnection};
 use tale_primitives::UtcDay;
-use tale_treasury::{PayoutRoute, TreasuryError, list_brakes, take_route};
+use tale_treasury::{TreasuryError, list_brakes};
 
 use crate::{
     Action, ChainError, DistributorContract, FinalSubmission, Key, Publication, PublishOptions, ReadClaims,
@@ -54,8 +54,6 @@ pub async fn publish(
     let claims = read_claims(conn, contract, options).await?;
     let standing = check_standing(conn, contract, &publication, &claims).await?;
     let mut database = conn.begin().await?;
-    // what withdrawals turn into another asset is not paid here too
-    take_route(&mut database, publication.token, PayoutRoute::Distributor).await?;
     record(&mut database, contract, &publication).await?;
     database.commit().await?;
 

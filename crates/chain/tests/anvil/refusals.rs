@@ -39,6 +39,19 @@ async fn failure_9_a_root_is_not_sent_unless_its_promises_are_funded_and_owed() 
 }
 
 #[tokio::test]
+async fn a_token_that_is_withdrawn_from_the_ledger_is_not_published_too() {
+    let Some(mut network) = Network::start().await else { return };
+    network.settle(day(1), 3, 1).await;
+    let token = tale_primitives::Address::from_bytes(network.token.into_array());
+    take_route(&mut network.conn, token, PayoutRoute::Withdrawals).await.unwrap();
+    let refused = network.publish(PROPOSER, day(1)).await;
+    let Err(ChainError::Treasury(reason)) = &refused else { panic!("{refused:?}") };
+    let is_route = matches!(**reason, TreasuryError::Withdrawal(WithdrawalError::TwoRoutes { .. }));
+    assert!(is_route, "{reason}");
+    assert_eq!(network.node.transaction_count(PROPOSER).await, 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     let Some(mut network) = Network::start().await else { return };
     let at = |chain, address| {

@@ -12,6 +12,7 @@ mod epochs;
 mod help;
 mod history;
 mod http;
+mod income;
 mod installation;
 mod kinds;
 mod ledger;
