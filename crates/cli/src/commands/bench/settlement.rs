@@ -10,8 +10,8 @@ use tale_ledger::verify;
 use tale_network::{NewGenerator, register_generators};
 use tale_primitives::{Address, Amount, GeneratorId, Name, UtcDay};
 use tale_treasury::{
-    ClaimLeaf, ClaimsTree, Class, NewContributions, Ruleset, allocate, compute, gather_inputs, post_epoch,
-    publish_epoch, record_contributions, record_result, seal_epoch, settle_epoch,
+    ClaimLeaf, ClaimsTree, Class, NewContributions, Ruleset, allocate, check_epoch, compute, gather_inputs,
+    post_epoch, publish_epoch, record_contributions, record_result, seal_epoch, settle_epoch,
 };
 
 use super::{memory::memory_peak_bytes, server::on_a_server};
@@ -40,7 +40,7 @@ struct Measured {
     allocate_seconds: f64,
     /// Building the claims tree of all.
     tree_seconds: f64,
-    /// Posting the journal, with the accounts that it opens and their balances.
+    /// Posting the journal, with the accounts that it opens and their balances; without the second computation before.
     post_seconds: f64,
     /// Deriving every balance and the whole chain again.
     reconcile_seconds: f64,
@@ -51,6 +51,8 @@ struct Measured {
     /// The parts of the close beside posting.
     seal_seconds: f64,
     compute_seconds: f64,
+    /// The second, independent computation, in SQL.
+    check_seconds: f64,
     publish_seconds: f64,
     /// The most memory that this process has had; the database has its own.
     memory_peak_bytes: u64,
@@ -74,6 +76,7 @@ impl Settlement {
                 ("tree", measured.tree_seconds),
                 ("seal", measured.seal_seconds),
                 ("compute and record", measured.compute_seconds),
+                ("second computation, in SQL", measured.check_seconds),
                 ("post and balances", measured.post_seconds),
                 ("publish", measured.publish_seconds),
                 ("the whole close", measured.close_seconds),
@@ -117,18 +120,26 @@ impl Settlement {
         let began = Instant::now();
         let inputs = gather_inputs(connection, day, Ruleset::CURRENT_VERSION).await?;
         seal_epoch(connection, &inputs).await?;
-        let sealed = began.elapsed();
+        let seal_seconds = began.elapsed().as_secs_f64();
         progress.stage("computing");
+        let began = Instant::now();
         let result = compute(&inputs, &Ruleset::load(inputs.ruleset())?)?;
         record_result(connection, &result).await?;
         drop((inputs, result));
-        let computed = began.elapsed();
+        let compute_seconds = began.elapsed().as_secs_f64();
+        // By itself first, since posting makes it too: what is left of that is the posting.
+        progress.stage("computing in SQL");
+        let began = Instant::now();
+        check_epoch(connection, day).await?;
+        let check_seconds = began.elapsed().as_secs_f64();
         progress.stage("posting");
+        let began = Instant::now();
         post_epoch(connection, day).await?;
-        let posted = began.elapsed();
+        let checked_and_posted_seconds = began.elapsed().as_secs_f64();
         progress.stage("publishing");
+        let began = Instant::now();
         publish_epoch(connection, day, None).await?;
-        let closed = began.elapsed();
+        let publish_seconds = began.elapsed().as_secs_f64();
 
         progress.stage("reconciling");
         let began = Instant::now();
@@ -146,13 +157,14 @@ impl Settlement {
             accounts: self.accounts,
             allocate_seconds: 0.0,
             tree_seconds: 0.0,
-            post_seconds: (posted - computed).as_secs_f64(),
+            post_seconds: (checked_and_posted_seconds - check_seconds).max(0.0),
             reconcile_seconds,
-            close_seconds: closed.as_secs_f64(),
+            close_seconds: seal_seconds + compute_seconds + checked_and_posted_seconds + publish_seconds,
             rerun_seconds: began.elapsed().as_secs_f64(),
-            seal_seconds: sealed.as_secs_f64(),
-            compute_seconds: (computed - sealed).as_secs_f64(),
-            publish_seconds: (closed - posted).as_secs_f64(),
+            seal_seconds,
+            compute_seconds,
+            check_seconds,
+            publish_seconds,
             memory_peak_bytes: memory_peak_bytes(),
         })
     }
