@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::PgConnection;
 use tale_primitives::{Address, Amount, UtcDay};
-use tale_treasury::{ClaimsTree, MerkleHash, claims_tree};
+use tale_treasury::{ClaimsTree, MerkleHash, PayoutRoute, claims_tree, take_route};
 
 use crate::{
     ChainError, DistributorContract,
@@ -104,6 +104,8 @@ pub(crate) async fn record(
 ) -> Result<(), ChainError> {
     let (chain_id, address) = (contract.chain_id() as i64, contract.address());
     let (address, day) = (address.as_bytes().as_slice(), publication.epoch.date());
+    // from here on the distributor may pay the token: nobody withdraws the same rewards from the ledger
+    take_route(conn, publication.token, PayoutRoute::Distributor).await?;
     sqlx::query_file!(
         "../../sql/chain/insert_publication.sql",
         chain_id,

@@ -162,6 +162,12 @@ pub enum Command {
     Withdrawals(commands::withdrawals::Withdrawals),
     /// Builds claims trees, proves claims and verifies trees.
     Claims(commands::claims::Claims),
+    /// Checks revenue event logs; nothing is divided.
+    Revenue(commands::revenue::Revenue),
+    /// Shows what works earned and who has it, and records who holds them.
+    Dividends(commands::dividends::Dividends),
+    /// Sells licences of generators in rounds.
+    Sales(commands::sales::Sales),
     /// Measures what this database and this machine carry.
     Bench(commands::bench::Bench),
     /// Checks what this machine has, and says what to do where something is missing.

@@ -122,6 +122,7 @@ failure_from!(
     serde_json::Error,
     sqlx::Error,
     tale_ledger::LedgerError,
+    tale_monetization::SaleError,
     tale_network::NetworkError,
     tale_queue::QueueError,
     tale_treasury::TreasuryError,
@@ -131,6 +132,15 @@ failure_from!(
 impl From<tale_storage::StorageError> for Failure {
     fn from(error: tale_storage::StorageError) -> Self {
         Self::of(&error).code(UNUSABLE)
+    }
+}
+
+impl From<tale_monetization::MonetizationError> for Failure {
+    fn from(error: tale_monetization::MonetizationError) -> Self {
+        match error {
+            tale_monetization::MonetizationError::Storage(error) => error.into(),
+            error => Self::of(&error),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod failure;
 mod installation;
 mod interrupt;
 mod listen;
+mod money;
 mod operator;
 mod output;
 mod params;

@@ -179,7 +179,7 @@ fn line(
     })
 }
 
-fn totals(lines: &[DividendLine]) -> Result<Vec<AssetTotal>, MonetizationError> {
+pub(crate) fn totals(lines: &[DividendLine]) -> Result<Vec<AssetTotal>, MonetizationError> {
     let mut totals: BTreeMap<&Asset, AssetTotal> = BTreeMap::new();
     for line in lines {
         let asset = &line.asset;

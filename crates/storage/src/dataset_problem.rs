@@ -59,6 +59,16 @@ pub enum DatasetProblem {
         /// Its type.
         found: DataType,
     },
+    /// A column of records has a type that cannot hold what it should.
+    #[error("column {column:?} is {found}; expected {expected}")]
+    ColumnType {
+        /// The column.
+        column: String,
+        /// Its type.
+        found: DataType,
+        /// What may hold it.
+        expected: &'static str,
+    },
     /// There is nothing in it.
     #[error("it has no rows")]
     NoRows,

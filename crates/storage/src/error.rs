@@ -166,6 +166,14 @@ pub enum StorageError {
         /// What is wrong with it.
         problem: Box<DatasetProblem>,
     },
+    /// A file is not one of records with these columns.
+    #[error("cannot read {}: {problem}", path.display())]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Box<DatasetProblem>,
+    },
     /// An object does not hold the split that its reference promises.
     #[error("object {key} in {store} is not a split of images: {problem}")]
     DamagedSplit {

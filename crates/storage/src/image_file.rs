@@ -2,8 +2,6 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -23,6 +21,7 @@ use parquet::{
 use crate::{
     DatasetProblem, StorageError,
     columns::{LabelledRows, holds_images, holds_labels},
+    parquet_file::{check_magic, find_column, state, survive},
 };
 
 /// What one decoded batch should take in memory.
@@ -162,23 +161,6 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// Runs the decoder, whose panics on damaged files (arrow 59 has some) become messages.
-///
-/// What it panicked in is not used again.
-fn survive<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        format!("the decoder gave up: {}", text.unwrap_or_default())
-    })
-}
-
-/// What shows that a file was written to: its size and its time of modification.
-fn state(file: &File) -> io::Result<(u64, Option<SystemTime>)> {
-    let metadata = file.metadata()?;
-    Ok((metadata.len(), metadata.modified().ok()))
-}
-
 /// The places of the image column and the label column, and how many rows to decode at once.
 fn find_columns(
     metadata: &ArrowReaderMetadata,
@@ -197,40 +179,6 @@ fn find_columns(
         return Err(DatasetProblem::LabelType { column: label_column.to_owned(), found });
     }
     Ok((image, label, batch_rows(metadata, type_of(image))))
-}
-
-fn check_magic(file: &mut File) -> io::Result<Option<DatasetProblem>> {
-    /// The magic number at both ends, and the length of the footer.
-    const PARQUET_BYTES_MIN: u64 = 12;
-    let size = file.seek(SeekFrom::End(0))?;
-    if size == 0 {
-        return Ok(Some(DatasetProblem::EmptyFile));
-    }
-    let (mut head, mut tail) = ([0; 4], [0; 4]);
-    file.seek(SeekFrom::Start(0))?;
-    if size >= 4 {
-        file.read_exact(&mut head)?;
-        file.seek(SeekFrom::End(-4))?;
-        file.read_exact(&mut tail)?;
-    }
-    Ok(match (&head, &tail) {
-        (b"PARE", _) | (b"PAR1", b"PARE") => Some(DatasetProblem::Encrypted),
-        (b"PAR1", b"PAR1") if size >= PARQUET_BYTES_MIN => None,
-        (b"PAR1", _) => Some(DatasetProblem::Truncated),
-        _ => Some(DatasetProblem::NotParquet),
-    })
-}
-
-fn find_column(metadata: &ArrowReaderMetadata, column: &str) -> Result<usize, DatasetProblem> {
-    metadata.schema().index_of(column).map_err(|_| {
-        let columns: Vec<String> = metadata
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| format!("{} ({})", field.name(), field.data_type()))
-            .collect();
-        DatasetProblem::MissingColumn { column: column.to_owned(), columns: columns.join(", ") }
-    })
 }
 
 /// Rows of a batch that keeps within [`BATCH_BYTES`], as far as the footer tells.

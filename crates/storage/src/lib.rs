@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adoption;
 mod artifacts;
 mod blocking;
 mod columns;
@@ -15,10 +16,12 @@ mod lineage;
 mod listing;
 mod manifest;
 mod object;
+mod parquet_file;
 mod partition;
 mod range_reader;
 mod read;
 mod read_only;
+mod records;
 mod registry;
 mod routing;
 mod scan;
@@ -30,6 +33,7 @@ mod table_file;
 mod traffic;
 mod upload;
 
+pub use adoption::AdoptedFile;
 pub use artifacts::{Artifact, NewArtifact, list_artifacts, publish_artifacts};
 pub use dataset_problem::DatasetProblem;
 pub use error::{StorageError, StoreUrlProblem};
@@ -45,6 +49,7 @@ pub use object::ObjectRef;
 pub use partition::partition;
 pub use read::{RowSelection, read_rows};
 pub use read_only::FoundObject;
+pub use records::{CellProblem, ColumnContent, Record, RecordColumn, RecordFile, read_records};
 pub use registry::{DatasetSummary, find_dataset, list_datasets};
 pub use store::{PutReceipt, Store};
 pub use table_file::{Cell, ColumnKind, TableColumn, TableFile, TableFormat, TableFormatError};

@@ -7,6 +7,7 @@ mod idempotency;
 mod learning;
 mod messages;
 mod models;
+mod monetization;
 mod network;
 mod pov;
 mod refusal;

@@ -1,6 +1,7 @@
 use alloy_primitives::U256;
 use tale_chain::{ChainError, DistributorContract, Endpoint};
 use tale_ledger::{Entry, NewJournal, post_journal};
+use tale_treasury::{PayoutRoute, TreasuryError, WithdrawalError, take_route};
 
 use crate::{
     network::{Network, day},
@@ -35,6 +36,20 @@ async fn failure_9_a_root_is_not_sent_unless_its_promises_are_funded_and_owed() 
 
     assert_eq!(network.node.transaction_count(PROPOSER).await, 0);
     network.publish(PROPOSER, day(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_is_withdrawn_from_the_ledger_is_not_published_too() {
+    let Some(mut network) = Network::start().await else { return };
+    network.settle(day(1), 3, 1).await;
+    let token = tale_primitives::Address::from_bytes(network.token.into_array());
+    take_route(&mut network.conn, token, PayoutRoute::Withdrawals).await.unwrap();
+    let refused = network.publish(PROPOSER, day(1)).await;
+    let Err(ChainError::Treasury(TreasuryError::Withdrawal(reason))) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(matches!(reason, WithdrawalError::TwoRoutes { .. }), "{reason}");
+    assert_eq!(network.node.transaction_count(PROPOSER).await, 0);
 }
 
 #[tokio::test]

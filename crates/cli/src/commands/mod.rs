@@ -13,6 +13,7 @@ pub mod completions;
 pub mod dataset;
 pub mod demo;
 pub mod diff;
+pub mod dividends;
 pub mod doctor;
 pub mod epoch;
 pub mod kinds;
@@ -25,8 +26,10 @@ pub mod pipeline;
 pub mod pov;
 pub mod retention;
 pub mod retry;
+pub mod revenue;
 pub mod run;
 pub mod runs;
+pub mod sales;
 pub mod schedule;
 pub mod serve;
 pub mod settle;
@@ -88,6 +91,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Staking(command) => command.run(global).await,
         Command::Withdrawals(command) => command.run(global).await,
         Command::Claims(command) => command.run(global).await,
+        Command::Revenue(command) => command.run(global).await,
+        Command::Dividends(command) => command.run(global).await,
+        Command::Sales(command) => command.run(global).await,
         Command::Bench(command) => command.run(global).await,
         Command::Doctor(command) => command.run(global).await,
         Command::Completions(command) => command.run(global).await,

@@ -32,6 +32,11 @@ impl Up {
         Self { place, child }
     }
 
+    /// Where its commands run; the data directory is `data` below.
+    pub fn path(&self) -> &Path {
+        self.place.path()
+    }
+
     pub fn tale(&self, arguments: &[&str]) -> Ended {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--data-dir", "data"]).collect();
         self.place.tale(&arguments)

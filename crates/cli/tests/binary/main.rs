@@ -11,6 +11,7 @@ mod epochs;
 mod help;
 mod history;
 mod http;
+mod income;
 mod installation;
 mod kinds;
 mod ledger;

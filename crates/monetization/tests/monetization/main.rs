@@ -2,7 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod dividends;
+mod epochs;
 mod fees;
+mod logs;
+mod sale_model;
+mod sale_races;
+mod sales;
 
 use tale_primitives::{Address, Amount, UtcDay};
 

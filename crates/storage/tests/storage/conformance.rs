@@ -61,7 +61,27 @@ for_every_store!(
     a_folder_is_listed_by_key_with_a_version_that_changes_with_the_content,
     a_reader_reads_what_it_was_given_and_nothing_else,
     objects_are_found_below_a_prefix,
+    what_others_put_is_adopted_under_its_content,
 );
+
+async fn what_others_put_is_adopted_under_its_content(subject: Subject) {
+    let first = subject.store.put(Bytes::from("first")).await.unwrap();
+    let key = first.key();
+    let adopted = subject.store.adopt(&key).await.unwrap();
+    assert_eq!(adopted.object, first);
+    assert_eq!(std::fs::read(adopted.path()).unwrap(), b"first");
+
+    // somebody else's key may change; what was adopted stays
+    std::fs::write((subject.file_of)(&first), "second").unwrap();
+    let changed = subject.store.adopt(&key).await.unwrap();
+    assert_eq!(changed.object, ObjectRef::of(b"second"));
+    assert_eq!(subject.store.get(&changed.object).await.unwrap(), "second");
+    let path = changed.path().to_owned();
+    drop(changed);
+    assert!(!path.exists());
+    let missing = subject.store.adopt("nowhere/at/all").await;
+    assert!(matches!(missing, Err(StorageError::MissingObject { .. })), "{missing:?}");
+}
 
 async fn a_folder_is_listed_by_key_with_a_version_that_changes_with_the_content(subject: Subject) {
     let mut objects = vec![];

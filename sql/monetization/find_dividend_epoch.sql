@@ -1,0 +1,3 @@
+select day, ruleset, inputs_digest, result_digest, event_count, posted_at
+from monetization.dividend_epoch
+where day = $1

@@ -1,0 +1,1 @@
+select min(day) from monetization.dividend_epoch where day > $1

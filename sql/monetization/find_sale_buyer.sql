@@ -1,0 +1,1 @@
+select reserved, sold from monetization.sale_buyer where round = $1 and buyer = $2

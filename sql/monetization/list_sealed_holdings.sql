@@ -1,0 +1,3 @@
+select record_day, work, holder, units::text as "units!"
+from monetization.record_holding
+where day = $1
