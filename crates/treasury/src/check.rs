@@ -15,6 +15,11 @@ pub(crate) struct SecondComputation {
     pub(crate) digest: Digest,
 }
 
+/// The digest of a computed epoch by its second computation, which [`crate::post_epoch`] makes before it posts.
+pub async fn check_epoch(conn: &mut PgConnection, day: UtcDay) -> Result<Digest, TreasuryError> {
+    compute_in_sql(conn, day).await.map(|second| second.digest)
+}
+
 /// Computes a computed epoch again, from its sealed inputs and in SQL, and compares every reward and the digest.
 ///
 /// It shares no code with [`crate::compute`]: another language, another arithmetic, another algorithm. The first owner

@@ -30,6 +30,7 @@ mod vesting;
 mod withdrawal;
 
 pub use capping::{CappedAllocation, allocate_capped};
+pub use check::check_epoch;
 pub use claims::{ClaimLeaf, ClaimsError, ClaimsTree, claims_tree, parse_rewards_csv, read_claims_file};
 pub use class::{Class, PerClass};
 pub use contribution::{NewContributions, Recorded, record_contributions};

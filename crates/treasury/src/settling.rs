@@ -2,8 +2,8 @@ use sqlx::PgConnection;
 use tale_primitives::UtcDay;
 
 use crate::{
-    Epoch, Ruleset, TreasuryError, compute, gather_inputs, post_epoch, publish_epoch, record_result,
-    seal_epoch,
+    Epoch, EpochState, Ruleset, TreasuryError, compute, find_epoch, gather_inputs, post_epoch, publish_epoch,
+    record_result, seal_epoch,
 };
 
 /// A day that was settled.
@@ -20,6 +20,11 @@ pub struct Settled {
 /// Each step commits by itself, unless the caller's connection is in a transaction: then all of it is the caller's to
 /// commit, or to roll back after a look.
 pub async fn settle_epoch(conn: &mut PgConnection, day: UtcDay) -> Result<Settled, TreasuryError> {
+    // A published day has every step behind it: its inputs need not be read again to find that out.
+    let published = find_epoch(conn, day).await?.filter(|epoch| epoch.state >= EpochState::Published);
+    if let Some(epoch) = published {
+        return Ok(Settled { epoch, changed: false });
+    }
     let inputs = gather_inputs(conn, day, Ruleset::CURRENT_VERSION).await?;
     let sealed = seal_epoch(conn, &inputs).await?;
     let result = compute(&inputs, &Ruleset::load(inputs.ruleset())?)?;

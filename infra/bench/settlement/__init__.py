@@ -85,7 +85,7 @@ def markdown(document):
         f"| {mine['accounts']:,} accounts | seconds |",
         "| --- | ---: |",
     ]
-    names = ("allocate", "tree", "seal", "compute", "post", "publish", "close", "reconcile", "rerun")
+    names = ("allocate", "tree", "seal", "compute", "check", "post", "publish", "close", "reconcile", "rerun")
     lines += [f"| {name} | {mine[f'{name}_seconds']:.1f} |" for name in names]
     lines += [f"| most memory of `tale`, MB | {mine['memory_peak_bytes'] / 1e6:.0f} |", ""]
     js, single = document["settlement"].get("openzeppelin"), document["settlement"].get("transfer_loop")

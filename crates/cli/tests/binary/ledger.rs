@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::installation::Up;
+use crate::{installation::Up, tale::Place};
 
 const POOL: &str = "pool:generator:xTALE";
 
@@ -63,4 +63,17 @@ fn the_ledger_of_a_settled_day_is_read_limited_exported_and_audited() {
         .code(1)
         .says(&["no link of this chain", "1 discrepancy"]);
     up.tale(&["ledger", "verify", "--head", "1"]).failed(2, &["journal:digest"]);
+}
+
+#[test]
+fn a_night_is_measured_over_the_products_own_path() {
+    let place = Place::new();
+    let bench = ["bench", "settlement", "--data-dir", "data", "--output", "json", "--accounts"];
+    let of = |accounts| bench.iter().copied().chain([accounts]).collect::<Vec<_>>();
+    let measured = place.tale(&of("40")).succeeded().json();
+    assert_eq!(measured["accounts"], 40);
+    for what in ["allocate", "tree", "post", "reconcile", "close", "rerun"] {
+        assert!(measured[format!("{what}_seconds")].is_f64(), "{measured}");
+    }
+    place.tale(&of("0")).failed(2, &["--accounts"]);
 }

@@ -3,9 +3,11 @@
 mod engine;
 mod idle;
 mod latency;
+mod memory;
 mod queue;
 mod raw;
 mod server;
+mod settlement;
 mod shape;
 
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ enum What {
     Latency(latency::Latency),
     /// Measures what idle workers cost.
     Idle(idle::Idle),
+    /// Settles a day of a number of accounts, audits the ledger, and settles the day again.
+    Settlement(settlement::Settlement),
 }
 
 impl Bench {
@@ -38,6 +42,7 @@ impl Bench {
             What::Queue(queue) => queue.run(global).await,
             What::Latency(latency) => latency.run(global).await,
             What::Idle(idle) => idle.run(global).await,
+            What::Settlement(settlement) => settlement.run(global).await,
         }
     }
 }

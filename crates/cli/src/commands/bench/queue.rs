@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     engine::{CONNECTIONS, Engine, trigger},
+    memory::memory_peak_bytes,
     raw,
     server::on_a_server,
     shape::Shape,
@@ -194,14 +195,6 @@ async fn insert_fan_outs(database: &PgPool, connection: &mut PgConnection) -> Re
     }
     stop.cancel();
     running.await.map_err(|error| Failure::new(format!("the scheduler stopped: {error}")))
-}
-
-/// The most memory that this process has had, where the system tells.
-fn memory_peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kibibytes.unwrap_or_default() * 1024
 }
 
 /// How many bytes of WAL the server has written so far.
