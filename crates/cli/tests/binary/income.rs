@@ -11,9 +11,11 @@ use crate::{installation::Up, tale::Place};
 const HOLDER: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const OTHER: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
 
-/// A log of sales in cents: id, time, work, amount.
-fn write_log(path: &Path, rows: &[(&str, &str, &str, &str)]) {
-    let texts = |of: &dyn Fn(&(&str, &str, &str, &str)) -> String| -> ArrayRef {
+/// A sale in cents: id, time, work, amount.
+type Sale<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+fn write_log(path: &Path, rows: &[Sale<'_>]) {
+    let texts = |of: &dyn Fn(&Sale<'_>) -> String| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
     };
     let micros = rows.iter().map(|row| row.1.parse::<DateTime<Utc>>().unwrap().timestamp_micros());
