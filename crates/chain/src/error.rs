@@ -177,11 +177,17 @@ pub enum ChainError {
     },
     /// The treasury refused.
     #[error(transparent)]
-    Treasury(#[from] TreasuryError),
+    Treasury(Box<TreasuryError>),
     /// The ledger refused.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The database failed.
     #[error("the records of the chain cannot be reached")]
     Database(#[from] sqlx::Error),
+}
+
+impl From<TreasuryError> for ChainError {
+    fn from(error: TreasuryError) -> Self {
+        Self::Treasury(Box::new(error))
+    }
 }

@@ -79,21 +79,24 @@ pub(crate) async fn register(
     sqlx::query_file!("../../sql/chain/insert_distributor.sql", chain_id, bytes, first_block as i64)
         .execute(&mut *conn)
         .await?;
-    let row = sqlx::query_file!("../../sql/chain/find_distributor.sql").fetch_one(conn).await?;
-    if row.chain_id == chain_id && row.contract == bytes {
-        return Ok(());
+    match registered_distributor(conn).await? {
+        Some((registered_chain, registered))
+            if (registered_chain, registered) != (contract.chain_id(), address) =>
+        {
+            let (given, given_chain) = (address, contract.chain_id());
+            Err(ChainError::OtherDistributor { registered, registered_chain, given, given_chain })
+        }
+        _ => Ok(()),
     }
-    let registered = <[u8; 20]>::try_from(row.contract.as_slice());
-    Err(ChainError::OtherDistributor {
-        registered: registered.map(Address::from_bytes).map_err(|_| corrupt("the only one"))?,
-        registered_chain: row.chain_id as u64,
-        given: address,
-        given_chain: contract.chain_id(),
-    })
 }
 
-fn corrupt(row: &str) -> ChainError {
-    ChainError::CorruptRow { table: "distributor", row: row.to_owned() }
+/// The chain and the address of the distributor that pays this installation's claims, once a root was to be published.
+pub async fn registered_distributor(conn: &mut PgConnection) -> Result<Option<(u64, Address)>, ChainError> {
+    let row = sqlx::query_file!("../../sql/chain/find_distributor.sql").fetch_optional(conn).await?;
+    let Some(row) = row else { return Ok(None) };
+    let address = <[u8; 20]>::try_from(row.contract.as_slice())
+        .map_err(|_| ChainError::CorruptRow { table: "distributor", row: "the only one".to_owned() })?;
+    Ok(Some((row.chain_id as u64, Address::from_bytes(address))))
 }
 
 /// Records what is to be published; recording it again changes nothing, and another root is an error.

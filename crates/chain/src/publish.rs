@@ -1,6 +1,7 @@
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use tale_primitives::UtcDay;
+use tale_treasury::{TreasuryError, list_brakes};
 
 use crate::{
     Action, ChainError, DistributorContract, FinalSubmission, Key, Publication, PublishOptions, ReadClaims,
@@ -8,9 +9,10 @@ use crate::{
     abi::Distributor::{self, Role},
     claims::read_claims,
     distributor::proposal_of,
+    driver::Driver,
     publication::{record, recorded_epochs, register},
     standing::check_standing,
-    submission::Driver,
+    submission::check_final,
     words::chain_hash,
 };
 
@@ -39,14 +41,21 @@ pub async fn publish(
     epoch: UtcDay,
     options: &PublishOptions,
 ) -> Result<Published, ChainError> {
+    refuse_held(conn, epoch).await?;
     let publication = Publication::derive(conn, epoch).await?;
     let head = contract.head().await?;
     let action = action_of(contract, key, head).await?;
     register(conn, contract, options.first_block.unwrap_or(head)).await?;
-    check_final_submissions(conn, contract, key, &publication, options).await?;
+    // what was final may have left the chain since
+    for epoch in recorded_epochs(conn, contract).await? {
+        check_final(conn, contract, epoch, Action::Propose).await?;
+        check_final(conn, contract, epoch, Action::Confirm).await?;
+    }
     let claims = read_claims(conn, contract, options).await?;
     let standing = check_standing(conn, contract, &publication, &claims).await?;
-    record(conn, contract, &publication).await?;
+    let mut database = conn.begin().await?;
+    record(&mut database, contract, &publication).await?;
+    database.commit().await?;
 
     let mut driver = Driver { conn, contract, key, publication: &publication, action, options };
     let is_under_way = driver.exists().await?;
@@ -56,6 +65,14 @@ pub async fn publish(
         Some(driver.drive().await?)
     };
     Ok(Published { publication, standing, claims, submission })
+}
+
+/// A day that somebody holds, and every day after it, stays off the chain.
+async fn refuse_held(conn: &mut PgConnection, epoch: UtcDay) -> Result<(), ChainError> {
+    match list_brakes(conn).await?.into_iter().find(|brake| brake.day <= epoch) {
+        Some(brake) => Err(TreasuryError::Held { epoch, held: brake.day, reason: brake.reason }.into()),
+        None => Ok(()),
+    }
 }
 
 async fn action_of(contract: &DistributorContract, key: &Key, head: u64) -> Result<Action, ChainError> {
@@ -90,22 +107,4 @@ async fn is_done(
             Err(ChainError::NotProposed { epoch, root })
         }
     }
-}
-
-/// Looks whether what was final still is.
-async fn check_final_submissions(
-    conn: &mut PgConnection,
-    contract: &DistributorContract,
-    key: &Key,
-    publication: &Publication,
-    options: &PublishOptions,
-) -> Result<(), ChainError> {
-    for epoch in recorded_epochs(conn, contract).await? {
-        for action in [Action::Propose, Action::Confirm] {
-            let publication = &Publication { epoch, ..publication.clone() };
-            let mut driver = Driver { conn, contract, key, publication, action, options };
-            driver.check_final().await?;
-        }
-    }
-    Ok(())
 }

@@ -160,7 +160,7 @@ pub enum Command {
     Staking(commands::staking::Staking),
     /// Requests, cancels and lists withdrawals of rewards, and denies accounts.
     Withdrawals(commands::withdrawals::Withdrawals),
-    /// Builds claims trees, proves claims and verifies trees.
+    /// Builds claims trees, proves claims, publishes roots and verifies both.
     Claims(commands::claims::Claims),
     /// Checks revenue event logs; nothing is divided.
     Revenue(commands::revenue::Revenue),

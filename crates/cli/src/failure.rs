@@ -129,6 +129,32 @@ failure_from!(
     tale_validation::ValidationError,
 );
 
+impl From<tale_chain::ChainError> for Failure {
+    fn from(error: tale_chain::ChainError) -> Self {
+        use tale_chain::ChainError as E;
+        let failure = Self::of(&error);
+        match error {
+            E::NotAnEndpoint | E::NotAKey | E::NoDistributor { .. } | E::OtherDistributor { .. } => {
+                failure.code(UNUSABLE)
+            }
+            E::OtherChain { .. } => failure.code(UNUSABLE).help("--chain-id says which chain is meant"),
+            E::NoRole(_) => failure.code(UNUSABLE).help("--key-secret names the secret that holds the key"),
+            E::NotProposed { .. } => {
+                failure.help("`tale claims publish` with the proposer's key comes first")
+            }
+            E::NotFinal { .. } | E::Transport { .. } | E::Unsteady => {
+                failure.help("run it again: it goes on from there")
+            }
+            E::Insolvent { .. } => failure.help("transfer the difference to the distributor"),
+            E::FeeAboveLimit { .. } => failure.help("wait, or raise --max-fee-gwei"),
+            E::DeepReorganisation { .. } => {
+                failure.help("it was put back or compensated: run it again, perhaps with a larger --finality")
+            }
+            _ => failure,
+        }
+    }
+}
+
 impl From<tale_storage::StorageError> for Failure {
     fn from(error: tale_storage::StorageError) -> Self {
         Self::of(&error).code(UNUSABLE)

@@ -158,7 +158,11 @@ async fn result(conn: &mut PgConnection, epoch: &Epoch) -> Result<Outcome, Treas
     if let Some(difference) = first_difference(&stored, &derived) {
         return Ok(Outcome::Differs(difference));
     }
-    Ok(digests("the result", epoch.result_digest, derived.digest()?))
+    // The rewards agree: what is left are the classes, the repayments and the sums.
+    match digests("the stored result", epoch.result_digest, stored.digest()?) {
+        Outcome::Agrees(_) => Ok(digests("the result", epoch.result_digest, derived.digest()?)),
+        differs => Ok(differs),
+    }
 }
 
 /// The first owner, by address, whose stored reward is not what was derived.

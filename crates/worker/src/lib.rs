@@ -27,5 +27,5 @@ pub use context::{Cancellation, TaskContext};
 pub use kind::{Caching, Kind, KindRegistry, KindSchema};
 pub use meters::WorkerMeters;
 pub use outcome::{Completion, Effect, ErrorClass, TaskError};
-pub use secrets::SecretSources;
+pub use secrets::{SecretError, SecretSources};
 pub use worker::{LOG_BYTES_MAX, Worker, WorkerError, WorkerSettings};

@@ -40,26 +40,46 @@ pub(crate) struct Resolved {
 
 /// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SecretError {
+pub enum SecretError {
+    /// There is neither a file nor a variable.
     #[error(
-        "the secret {name} is not known to this worker: set {VARIABLE}{name}, or put a file {name} into the directory of --secrets-dir (TALE_SECRETS_DIR)"
+        "the secret {name} is not known here: set {VARIABLE}{name}, or put a file {name} into the directory of --secrets-dir (TALE_SECRETS_DIR)"
     )]
-    Missing { name: SecretName },
+    Missing {
+        /// The secret.
+        name: SecretName,
+    },
+    /// The file is there and cannot be read.
     #[error("the secret {name} cannot be read from {}", path.display())]
     Unreadable {
+        /// The secret.
         name: SecretName,
+        /// The file.
         path: PathBuf,
+        /// Why.
         #[source]
         source: io::Error,
     },
+    /// Bytes that are not UTF-8.
     #[error("the secret {name} is not text (UTF-8)")]
-    NotText { name: SecretName },
+    NotText {
+        /// The secret.
+        name: SecretName,
+    },
+    /// More than a secret is long.
     #[error("the secret {name} has more than {BYTES_MAX} bytes")]
-    TooLong { name: SecretName },
+    TooLong {
+        /// The secret.
+        name: SecretName,
+    },
+    /// Too short to be recognised in a log.
     #[error(
         "the secret {name} has fewer than {CHARACTERS_MIN} characters, too few to be kept out of logs: what is that short belongs into the pipeline"
     )]
-    TooShort { name: SecretName },
+    TooShort {
+        /// The secret.
+        name: SecretName,
+    },
 }
 
 impl SecretSources {
@@ -67,6 +87,12 @@ impl SecretSources {
     pub fn from_environment() -> Self {
         let directory = std::env::var_os("TALE_SECRETS_DIR").filter(|path| !path.is_empty());
         Self { directory: directory.map(PathBuf::from) }
+    }
+
+    /// One secret, for a command that is no attempt; overwritten in memory when it is dropped.
+    pub fn read(&self, name: &SecretName) -> Result<Zeroizing<String>, SecretError> {
+        // none is missing without an error
+        Ok(self.find(name.clone())?.map(|value| value.0).unwrap_or_default())
     }
 
     /// Puts the secrets that arguments refer to in their places.
@@ -220,7 +246,7 @@ mod tests {
             [("SHORT", b"abc\n"), ("BYTES", &[0xff, 0xfe, 0xfd, 0xfc]), ("LONG", &long)];
         let (_directory, sources) = directory(&files);
         for (name, words) in [
-            ("NONE", "the secret NONE is not known to this worker: set TALE_SECRET_NONE, or put a file NONE"),
+            ("NONE", "the secret NONE is not known here: set TALE_SECRET_NONE, or put a file NONE"),
             ("SHORT", "fewer than 4 characters"),
             ("BYTES", "is not text"),
             ("LONG", "more than 65536 bytes"),

@@ -1,7 +1,8 @@
 //! A node of a private chain, which ends with its test.
 
 use std::{
-    io::{BufRead, BufReader},
+    fs::File,
+    io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -24,6 +25,9 @@ pub const CHAIN: u64 = 31337;
 /// How long a confirmed root waits, in seconds.
 pub const DELAY: u64 = 6 * 3600;
 
+/// The variable that names a file to which nodes' own logs are appended.
+const LOG: &str = "TALE_ANVIL_LOG";
+
 /// Keys that everybody knows: those of the node's rich accounts.
 const KEYS: [&str; 6] = [
     "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
@@ -41,8 +45,12 @@ pub const GUARDIAN: usize = 3;
 pub const ANNA: usize = 4;
 pub const BEN: usize = 5;
 
+pub fn secret(number: usize) -> &'static str {
+    KEYS[number]
+}
+
 pub fn key(number: usize) -> Key {
-    Key::parse(KEYS[number]).unwrap()
+    Key::parse(secret(number)).unwrap()
 }
 
 pub fn account(number: usize) -> Address {
@@ -85,8 +93,14 @@ impl Node {
             .map_while(Result::ok)
             .find_map(|line| line.strip_prefix("Listening on ").map(str::to_owned))
             .expect("anvil says where it listens");
+        let log =
+            std::env::var_os(LOG).map(|path| File::options().create(true).append(true).open(path).unwrap());
         // what nobody reads would stop it once the pipe is full
-        std::thread::spawn(move || for _ in lines {});
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = log.as_ref().map(|mut log| writeln!(log, "{line}"));
+            }
+        });
         let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         Some(Self { process, url: format!("http://{address}"), client })
     }

@@ -1,7 +1,7 @@
 use alloy_primitives::U256;
 use tale_chain::{ChainError, DistributorContract, Endpoint};
 use tale_ledger::{Entry, NewJournal, post_journal};
-use tale_treasury::{PayoutRoute, TreasuryError, WithdrawalError, take_route};
+use tale_treasury::{PayoutRoute, TreasuryError, WithdrawalError, hold_epoch, release_epoch, take_route};
 
 use crate::{
     network::{Network, day},
@@ -45,10 +45,9 @@ async fn a_token_that_is_withdrawn_from_the_ledger_is_not_published_too() {
     let token = tale_primitives::Address::from_bytes(network.token.into_array());
     take_route(&mut network.conn, token, PayoutRoute::Withdrawals).await.unwrap();
     let refused = network.publish(PROPOSER, day(1)).await;
-    let Err(ChainError::Treasury(TreasuryError::Withdrawal(reason))) = &refused else {
-        panic!("{refused:?}");
-    };
-    assert!(matches!(reason, WithdrawalError::TwoRoutes { .. }), "{reason}");
+    let Err(ChainError::Treasury(reason)) = &refused else { panic!("{refused:?}") };
+    let is_route = matches!(**reason, TreasuryError::Withdrawal(WithdrawalError::TwoRoutes { .. }));
+    assert!(is_route, "{reason}");
     assert_eq!(network.node.transaction_count(PROPOSER).await, 0);
 }
 
@@ -75,6 +74,10 @@ async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     let unsettled = network.publish(PROPOSER, day(1)).await;
     assert!(matches!(unsettled, Err(ChainError::Treasury(_))), "{unsettled:?}");
     network.settle(day(1), 3, 1).await;
+    hold_epoch(&mut network.conn, day(1), "a dispute", "a test").await.unwrap();
+    let held = network.publish(PROPOSER, day(1)).await;
+    assert!(held.as_ref().is_err_and(|error| error.to_string().contains("a dispute")), "{held:?}");
+    release_epoch(&mut network.conn, day(1), "settled", "a test").await.unwrap();
     let stranger = network.publish(ANNA, day(1)).await;
     assert!(
         matches!(stranger, Err(ChainError::NoRole(address)) if address == key(ANNA).address()),
@@ -84,8 +87,13 @@ async fn what_cannot_be_published_is_refused_before_anything_is_sent() {
     assert!(matches!(first, Err(ChainError::NotProposed { .. })), "{first:?}");
     assert_eq!(network.node.transaction_count(CONFIRMER).await, 0);
 
-    // claims have one distributor: a tree that two pay is paid twice
+    // what is paid on the chain, withdrawals do not turn into another asset
+    let token = tale_primitives::Address::from_bytes(token.into());
     network.publish(PROPOSER, day(1)).await.unwrap();
+    let other = take_route(&mut network.conn, token, PayoutRoute::Withdrawals).await;
+    assert!(matches!(other, Err(TreasuryError::Withdrawal(WithdrawalError::TwoRoutes { .. }))), "{other:?}");
+
+    // claims have one distributor: a tree that two pay is paid twice
     let other = network.node.deploy_distributor().await;
     network.node.set_balance(network.token, other, U256::from(10).pow(U256::from(24))).await;
     let endpoint = Endpoint::at(&network.node.url).unwrap();

@@ -87,6 +87,9 @@ const COMMANDS: &[&str] = &[
     "withdrawals denials",
     "claims",
     "claims tree",
+    "claims proof",
+    "claims verify",
+    "claims publish",
     "revenue",
     "revenue check",
     "dividends",
@@ -149,6 +152,15 @@ fn a_wrong_command_line_ends_with_code_2_and_a_hint() {
         (&["dataset", "import", "x.parquet", "--name", "x", "--shape", "28x28"], &["28x28x1"]),
         (&["claims", "proof", "0x12"], &["0x12", "40 hexadecimal digits"]),
         (&["claims", "tree", "--input", "x.csv"], &["--output <FILE>"]),
+        (&["claims", "verify"], &["--tree <FILE>"]),
+        (&["claims", "verify", "--tree", "x.json", "--accounts"], &["--rpc <URL>"]),
+        (&["claims", "publish", "--contract", "0x12"], &["0x12", "40 hexadecimal digits"]),
+        (&["claims", "publish", "--finality", "0"], &["--finality", "1..=100000"]),
+        (&["claims", "publish", "--key-secret", "../key"], &["not a secret's name"]),
+        (
+            &["claims", "publish"],
+            &["the secret distributor_key is not known here", "TALE_SECRET_distributor_key"],
+        ),
         (&["completions", "tcsh"], &["tcsh", "zsh"]),
     ] {
         place.tale(arguments).failed(2, words);

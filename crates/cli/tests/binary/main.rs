@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cache;
+mod chain;
 mod claims;
 mod control;
 mod doctor;
@@ -24,3 +25,11 @@ mod tale;
 mod traces;
 mod vesting;
 mod withdrawals;
+
+// the node and the settled days with which the chain's own crate is tested
+#[path = "../../../chain/tests/anvil/network.rs"]
+#[allow(dead_code)]
+mod network;
+#[path = "../../../chain/tests/anvil/node.rs"]
+#[allow(dead_code)]
+mod node;

@@ -82,10 +82,7 @@ async fn a_missing_secret_is_named_and_there_as_soon_as_it_is_added() {
     let plant = Plant::set_up().await;
     let arguments = json!({ "argv": ["printf", "%s", "${secrets.LATE}"] });
     let (error, attempts) = plant.failure("shell", arguments.clone()).await;
-    assert!(
-        error.starts_with("the secret LATE is not known to this worker: set TALE_SECRET_LATE"),
-        "{error}"
-    );
+    assert!(error.starts_with("the secret LATE is not known here: set TALE_SECRET_LATE"), "{error}");
     assert_eq!(attempts, 3, "another worker may have it");
     plant.tell("LATE", "now it is there");
     assert_eq!(plant.outputs("shell", arguments).await["value"], "***");

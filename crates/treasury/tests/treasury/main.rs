@@ -17,6 +17,7 @@ mod settlement;
 mod simulator;
 mod staking;
 mod staking_laws;
+mod verification;
 mod vesting;
 mod withdrawal_laws;
 mod withdrawals;

@@ -1,9 +1,12 @@
 //! `tale claims`: Merkle trees of what accounts may claim.
 
+mod contract;
 mod proof;
+mod publish;
 mod tree;
+mod verify;
 
-use std::{error::Error, fs, path::Path, path::PathBuf, process::ExitCode};
+use std::{error::Error, fs, path::Path, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -15,7 +18,7 @@ use crate::{
     output,
 };
 
-/// Builds claims trees, proves claims and verifies trees.
+/// Builds claims trees, proves claims, publishes roots and verifies both.
 #[derive(Debug, Args)]
 pub struct Claims {
     #[command(subcommand)]
@@ -28,12 +31,10 @@ enum What {
     Tree(tree::Tree),
     /// Proves what an account may claim, from a tree's file or a published epoch.
     Proof(proof::Proof),
-    /// Computes every hash of a tree's file again; needs no database.
-    Verify {
-        /// The tree, as `tale claims tree` writes it.
-        #[arg(long, value_name = "FILE")]
-        tree: PathBuf,
-    },
+    /// Computes every hash of a tree again; with --rpc, asks the chain for its root.
+    Verify(verify::Verify),
+    /// Sends the root of a published epoch to its distributor, and waits until it is final.
+    Publish(publish::Publish),
 }
 
 /// A tree in one line.
@@ -49,7 +50,8 @@ impl Claims {
         match &self.what {
             What::Tree(tree) => tree.run(global)?,
             What::Proof(proof) => proof.run(global).await?,
-            What::Verify { tree } => print(global, &load(tree)?)?,
+            What::Verify(verify) => verify.run(global).await?,
+            What::Publish(publish) => publish.run(global).await?,
         }
         Ok(ExitCode::SUCCESS)
     }
