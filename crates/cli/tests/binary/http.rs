@@ -164,8 +164,16 @@ async fn other_processes_serve_the_api_and_their_own_metrics() {
     let (status, started) =
         post(&format!("{}/v1/pipelines/greeting/runs", addresses[0]), "none", "a", value!({})).await;
     assert_eq!(status, 201, "{started:#}");
-    let metrics = Client::new().get(addresses[1].clone()).send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("# TYPE tale_worker_claim_seconds histogram"), "{metrics}");
+    let patience = Instant::now();
+    let metrics = loop {
+        let metrics = Client::new().get(addresses[1].clone()).send().await.unwrap().text().await.unwrap();
+        // there is nothing to tell of claims before the first one
+        if metrics.contains("# TYPE tale_worker_claim_seconds histogram") {
+            break metrics;
+        }
+        assert!(patience.elapsed() < Duration::from_secs(30), "{metrics}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     assert!(!metrics.contains("tale_queue_"), "{metrics}");
     let (status, _) = get(&addresses[1].replace("/metrics", "/v1/runs")).await;
     assert_eq!(status, 404);
