@@ -112,7 +112,14 @@ proptest! {
             pairs.sort_unstable();
             (pairs, shared.capped, shared.carried)
         };
-        prop_assert_eq!(sorted(&given), sorted(&shuffled));
+        let ((given, capped, carried), shuffled) = (sorted(&given), sorted(&shuffled));
+        prop_assert_eq!((capped, carried), (shuffled.1, shuffled.2));
+        let sum = |pairs: &[(u64, u128)]| pairs.iter().map(|(_, units)| units).sum::<u128>();
+        prop_assert_eq!(sum(&given), sum(&shuffled.0));
+        for (one, other) in given.iter().zip(&shuffled.0) {
+            // remainders of different weights may be equal, and then the earlier place has the unit
+            prop_assert!(one.0 == other.0 && one.1.abs_diff(other.1) <= 1, "{one:?} and {other:?}");
+        }
     }
 
     #[test]
