@@ -76,11 +76,9 @@ pub(crate) async fn start(
             return Ok(server);
         }
         drop(server);
-        let log = log_tail_from(place, log_begins);
-        // After a killed server its children need a moment to notice; until then their memory is in the way.
-        let in_the_way = log.contains("pre-existing shared memory block") || log.contains("lock file");
-        if !in_the_way || Instant::now() >= until {
-            return Err(DatabaseError::Start { path: place.home.clone(), log });
+        let log = log_from(place, log_begins);
+        if !is_in_the_way(&log) || Instant::now() >= until {
+            return Err(DatabaseError::Start { path: place.home.clone(), log: last_lines(&log) });
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -240,21 +238,45 @@ fn open_log(place: &Place) -> Result<File, DatabaseError> {
         .map_err(file_error("open the server's log", path))
 }
 
-fn log_tail(place: &Place) -> String {
-    log_tail_from(place, 0)
+/// Whether the log says that a former server is not gone yet: after one was killed, its children need a moment to
+/// notice, and until then their memory is in the way. They all say good-bye in the same log, behind that line too.
+fn is_in_the_way(log: &str) -> bool {
+    log.contains("pre-existing shared memory block") || log.contains("lock file")
 }
 
-/// The last lines of the server's log, of what was written after `begin`.
-fn log_tail_from(place: &Place, begin: u64) -> String {
-    const LINES: usize = 12;
+fn log_tail(place: &Place) -> String {
+    last_lines(&log_from(place, 0))
+}
+
+/// What was written to the server's log after `begin`.
+fn log_from(place: &Place, begin: u64) -> String {
     let bytes = std::fs::read(place.log()).unwrap_or_default();
     let begin = usize::try_from(begin).unwrap_or(0).min(bytes.len());
-    let text = String::from_utf8_lossy(&bytes[begin..]);
-    let lines: Vec<&str> = text.lines().collect();
+    String::from_utf8_lossy(&bytes[begin..]).into_owned()
+}
+
+fn last_lines(log: &str) -> String {
+    const LINES: usize = 12;
+    let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 /// The major version that made the cluster in `data`; `None` when there is no cluster.
 pub(crate) fn cluster_major(data: &Path) -> Option<u32> {
     std::fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_killed_server_is_seen_however_many_of_its_children_say_good_bye() {
+        let farewell = "FATAL:  terminating connection due to unexpected postmaster exit\n".repeat(40);
+        let log =
+            format!("FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use\n{farewell}");
+        assert!(is_in_the_way(&log));
+        assert!(!is_in_the_way(&farewell));
+        assert_eq!(last_lines(&log).lines().count(), 12);
+    }
 }
