@@ -252,6 +252,12 @@ fn more(count: u64) -> String {
 }
 
 impl MonetizationError {
+    /// Whether trying again may succeed where nothing else has changed: the database failed, whichever crate asked it, or
+    /// another epoch was quicker, and the next attempt gathers what that one has left.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Ledger(LedgerError::Database(_)) | Self::EventsMoved { .. })
+    }
+
     /// Gives a violated constraint of the events its meaning.
     pub(crate) fn of_events(error: sqlx::Error, epoch: UtcDay) -> Self {
         let is_counted = error.as_database_error().and_then(|e| e.constraint()) == Some("revenue_event_pkey");

@@ -292,3 +292,29 @@ pub enum TreasuryError {
     #[error("the treasury cannot be reached")]
     Database(#[from] sqlx::Error),
 }
+
+impl TreasuryError {
+    /// Whether trying again may succeed where nothing else has changed: the database failed, whichever crate asked it.
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Database(_)
+                | Self::Ledger(LedgerError::Database(_))
+                | Self::Network(NetworkError::Database(_))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_fails_within_the_ledger_or_the_register_is_worth_another_attempt() {
+        let lost = || sqlx::Error::PoolTimedOut;
+        assert!(TreasuryError::from(lost()).is_transient());
+        assert!(TreasuryError::from(LedgerError::Database(lost())).is_transient());
+        assert!(TreasuryError::from(NetworkError::Database(lost())).is_transient());
+        assert!(!TreasuryError::from(LedgerError::NotAnAsset("1".to_owned())).is_transient());
+    }
+}

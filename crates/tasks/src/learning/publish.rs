@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tale_primitives::{GeneratorId, UtcDay};
 use tale_storage::NewArtifact;
-use tale_treasury::{Class, NewContributions, TreasuryError};
+use tale_treasury::{Class, NewContributions};
 use tale_validation::{RoundOutcome, ValidationError};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use crate::{Decided, Evaluated, Model, PublishedRound, Update, models::SAFETENSORS};
+use crate::{Decided, Evaluated, Model, PublishedRound, Update, models::SAFETENSORS, refusal};
 
 /// Publishes the model as an artifact and records who contributed what.
 pub struct Publish;
@@ -83,12 +83,9 @@ impl Kind for Publish {
                     },
                 )?;
                 for batch in &contributions {
-                    tale_treasury::record_contributions(connection, batch).await.map_err(
-                        |error| match error {
-                            TreasuryError::Database(_) => TaskError::retry(error),
-                            _ => TaskError::fail(error),
-                        },
-                    )?;
+                    tale_treasury::record_contributions(connection, batch)
+                        .await
+                        .map_err(refusal::treasury)?;
                 }
                 Ok(())
             }

@@ -14,8 +14,7 @@ use crate::refusal;
 fn refuse(error: MonetizationError) -> TaskError {
     match error {
         MonetizationError::Storage(error) => refusal::storage(error),
-        // Another attempt gathers what the other epoch has left.
-        MonetizationError::Database(_) | MonetizationError::EventsMoved { .. } => TaskError::retry(error),
-        _ => TaskError::fail(error),
+        error if error.is_transient() => TaskError::retry(error),
+        error => TaskError::fail(error),
     }
 }

@@ -25,8 +25,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{PgPool, Postgres, Transaction};
 use tale_primitives::UtcDay;
-use tale_treasury::TreasuryError;
 use tale_worker::TaskError;
+
+use crate::refusal::treasury as refuse;
 
 /// The arguments of the kinds that take one step of one day.
 #[derive(Deserialize, JsonSchema)]
@@ -35,13 +36,6 @@ pub struct Arguments {
     /// The day to settle, `YYYY-MM-DD`.
     #[schemars(with = "String")]
     epoch: UtcDay,
-}
-
-fn refuse(error: TreasuryError) -> TaskError {
-    match error {
-        TreasuryError::Database(_) => TaskError::retry(error),
-        _ => TaskError::fail(error),
-    }
 }
 
 /// A transaction that ends in a rollback, unless somebody commits it.
