@@ -82,10 +82,9 @@ pub(super) fn refuse(argument: &str, statement: &str, offset: usize, error: sqlx
     for more in [refused.detail(), refused.hint()].into_iter().flatten() {
         message.push_str(&format!("; {more}"));
     }
-    // Another attempt may do better where the server was busy, short of something or shutting down, where transactions
-    // collided, or where it took too long (classes 08, 40, 53, 55, 57, 58)
-    let is_transient =
-        ["08", "40", "53", "55", "57", "58"].iter().any(|class| refused.code().starts_with(class));
+    // Another attempt may also do better where an object was in use or the statement took too long (classes 55 and 57)
+    let is_transient = tale_database::is_transient(&error)
+        || ["55", "57"].iter().any(|class| refused.code().starts_with(class));
     let error = if is_transient { TaskError::retry(message) } else { TaskError::fail(message) };
     error.of_class(ErrorClass::new(&format!("sql-{}", refused.code())))
 }
