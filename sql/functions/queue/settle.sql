@@ -289,18 +289,23 @@ set plan_cache_mode = force_generic_plan set join_collapse_limit = 1
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 begin
+    -- Locked by a statement of its own, so that the next one's snapshot has the newest rows: one that locks and counts finds
+    -- the newest count, but checks the row's constraints together with what its older snapshot has.
+    perform 1 from unnest(p_runs, p_steps) u (run_id, index)
+    join queue.step s on s.run_id = u.run_id and s.index = u.index
+    order by s.run_id, s.index for no key update of s;
+
     return query
     with finished as (
         select * from unnest(p_runs, p_steps, p_ended, p_failed) u (run_id, step, ended, failed)
-    ), locked as (
+    ), found as (
         select s.run_id, s.index, f.failed, s.state as was,
                -- a sequence stops at its first failure: the items after it never start
                case when s.sequence and f.failed > 0 then 0 else s.tasks_open - f.ended end as tasks_open
-        from queue.step s join finished f on s.run_id = f.run_id and s.index = f.step
-        order by s.run_id, s.index for no key update of s
+        from finished f join queue.step s on s.run_id = f.run_id and s.index = f.step
     ), judged as (
         -- one that is expanding gets more tasks; one that was cancelled in the meantime has been settled
-        select l.*, l.tasks_open = 0 and l.was = 'running' as ends from locked l
+        select f.*, f.tasks_open = 0 and f.was = 'running' as ends from found f
     ), counted as (
         update queue.step s set
             tasks_failed = s.tasks_failed + j.failed,

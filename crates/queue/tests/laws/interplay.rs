@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tale_queue::{
-    Again, JoinRule, Limit, NewStep, NewTask, Question, RunState, await_approval, complete, decide, fail,
-    fold_tallies, open_questions, park_paused, pause_run, promote_due, reap, release, request_cancellation,
-    resume_run, retry_run, set_pipeline_limit, set_pool_limit, sweep_cancelled,
+    Again, JoinRule, Limit, NewStep, NewTask, Part, PartArguments, Question, RunState, await_approval,
+    complete, decide, expand_part, fail, fold_tallies, open_questions, park_paused, pause_run, promote_due,
+    reap, release, request_cancellation, resume_run, retry_run, set_pipeline_limit, set_pool_limit,
+    sweep_cancelled,
 };
 
-use crate::bench::{Bench, LEASE, failure, final_failure, step, sub_run, success};
+use crate::bench::{Bench, LEASE, failure, final_failure, step, sub_run, success, unplanned};
 
 /// Waits until another session of this database waits for a lock.
 async fn until_somebody_waits(connection: &mut PgConnection) {
@@ -212,4 +214,37 @@ async fn a_step_that_any_success_opens_opens_again_by_the_one_that_does_not_run_
     work().await;
     assert_eq!(bench.steps(run).await, ["succeeded", "failed", "succeeded"]);
     assert_eq!(bench.state(run).await, RunState::Failed);
+}
+
+#[tokio::test]
+async fn tasks_end_well_while_the_next_part_of_their_step_is_inserted() {
+    let bench = Bench::set_up().await;
+    let (mut worker, mut scheduler) = (bench.worker().await, bench.scheduler().await);
+    let run = bench.start(&mut worker.connection, vec![unplanned("each", 0, &[])]).await;
+    let expansion = scheduler.claim_one().await.lease;
+    let arguments = json!({});
+    let first = Part {
+        first: 0,
+        count: 2,
+        arguments: PartArguments::Shared(&arguments),
+        limit_keys: None,
+        cache_keys: None,
+        is_last: false,
+    };
+    assert!(expand_part(&mut scheduler.connection, expansion, first).await.unwrap());
+    let successes: Vec<_> = worker.claim(2).await.iter().map(|task| success(task.lease)).collect();
+    let mut part = scheduler.connection.begin().await.unwrap();
+    let last = Part { first: 2, count: 5, is_last: true, ..first };
+    assert!(expand_part(&mut part, expansion, last).await.unwrap());
+    // when it begins, the step has two tasks; when it has waited, seven
+    let ends = tokio::spawn(async move {
+        assert_eq!(complete(&mut worker.connection, &successes).await.unwrap().won.len(), 2);
+        worker
+    });
+    until_somebody_waits(&mut bench.connect().await).await;
+    part.commit().await.unwrap();
+    let mut worker = ends.await.unwrap();
+    assert_eq!(bench.report(run).await.steps[0].tasks_open, 5);
+    assert_eq!(worker.work_off().await.len(), 5);
+    assert_eq!(bench.state(run).await, RunState::Succeeded);
 }

@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Long enough for a busy machine, short enough for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The shortest lease that a scheduler may be set to here: the worker beats several times in it.
+pub const SHORT_LEASE: Duration = Duration::from_secs(1);
 
 pub struct Engine {
     database: TestDatabase,
@@ -43,7 +45,11 @@ impl Engine {
             database: database.pool().clone(),
             store: Store::open(&format!("file://{}", directory.path().display())).unwrap(),
             kinds: kinds(),
-            settings: WorkerSettings { grace: Duration::from_secs(1), ..WorkerSettings::new("cpu", 4) },
+            settings: WorkerSettings {
+                lease: SHORT_LEASE,
+                grace: Duration::from_secs(1),
+                ..WorkerSettings::new("cpu", 4)
+            },
             wake: wake.clone(),
         };
         let token = stop.clone();
