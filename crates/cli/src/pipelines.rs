@@ -21,13 +21,14 @@ use crate::{
 };
 
 /// The product's own pipelines, for a binary that runs far from its repository.
-const BUILT_IN: [(&str, &str); 8] = [
+const BUILT_IN: [(&str, &str); 9] = [
     ("federated-training.yaml", include_str!("../../../pipelines/federated-training.yaml")),
     ("training-round.yaml", include_str!("../../../pipelines/training-round.yaml")),
     ("nightly-settlement.yaml", include_str!("../../../pipelines/nightly-settlement.yaml")),
     ("nightly-vesting.yaml", include_str!("../../../pipelines/nightly-vesting.yaml")),
     ("nightly-tokens.yaml", include_str!("../../../pipelines/nightly-tokens.yaml")),
     ("nightly-dividends.yaml", include_str!("../../../pipelines/nightly-dividends.yaml")),
+    ("expire-holds.yaml", include_str!("../../../pipelines/expire-holds.yaml")),
     ("licence-sale.yaml", include_str!("../../../pipelines/licence-sale.yaml")),
     ("hello.yaml", include_str!("../../../pipelines/hello.yaml")),
 ];

@@ -2,7 +2,7 @@
 
 /// The help for `wrong`, which should have been one of `right`: the nearest name, or all of them where none is near.
 pub(crate) fn help(wrong: &str, right: &[&str], plural: &str) -> String {
-    const LISTED: usize = 30;
+    const LISTED: usize = 50;
     if let Some(nearest) = nearest(wrong, right.iter().copied()) {
         return format!("did you mean {nearest}?");
     }

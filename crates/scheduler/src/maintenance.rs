@@ -1,12 +1,12 @@
-//! What nobody else would do: tallies of large fan-outs, due retries, limits that open with time, unanswered questions,
-//! cancelled and paused runs, and the leases of the dead.
+//! What nobody else would do: tallies of large fan-outs, due retries, limits that open with time or never would, unanswered
+//! questions, cancelled and paused runs, and the leases of the dead.
 
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tale_queue::{
-    QueueError, Wake, answer_knocks, expire_approvals, fold_run_tallies, fold_tallies, park_paused,
-    promote_due, reap, reconcile_gates, stop_overdue, sweep_cancelled,
+    QueueError, Wake, answer_knocks, break_deadlocks, expire_approvals, fold_run_tallies, fold_tallies,
+    park_paused, promote_due, reap, reconcile_gates, stop_overdue, sweep_cancelled,
 };
 use tokio::time;
 
@@ -85,6 +85,10 @@ impl Maintenance {
         if due.reaping {
             fold_run_tallies(&mut connection).await?;
             freed |= stop_overdue(&mut connection).await? > 0;
+            for task in break_deadlocks(&mut connection).await? {
+                freed = true;
+                tracing::error!(%task, "the task would wait for ever for what a step above it holds, and fails");
+            }
             for reaped in reap(&mut connection, self.lease, self.crashes_max).await? {
                 freed = true;
                 self.meters.reaped();

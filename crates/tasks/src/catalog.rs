@@ -3,7 +3,7 @@
 use tale_pipeline::{KindCatalog, KindDescription, ResourceSpec};
 use tale_worker::KindRegistry;
 
-use crate::{command, http, learning, monetization, network, pov, settlement, sql};
+use crate::{command, http, learning, ledger, monetization, network, pov, settlement, sql};
 
 /// What a worker of this build can run.
 pub fn kinds() -> KindRegistry {
@@ -28,6 +28,7 @@ pub fn kinds() -> KindRegistry {
         .with::<settlement::Vest>()
         .with::<settlement::Accrue>()
         .with::<settlement::Withdraw>()
+        .with::<ledger::Expire>()
         .with::<monetization::Dividends>()
         .with::<monetization::Sales>()
         .with::<command::Noop>()

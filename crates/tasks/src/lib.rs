@@ -5,6 +5,7 @@ mod command;
 mod http;
 mod idempotency;
 mod learning;
+mod ledger;
 mod messages;
 mod models;
 mod monetization;

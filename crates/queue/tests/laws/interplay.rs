@@ -6,9 +6,9 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tale_queue::{
     Again, JoinRule, Limit, NewStep, NewTask, Part, PartArguments, Question, RunState, await_approval,
-    complete, decide, expand_part, fail, fold_tallies, open_questions, park_paused, pause_run, promote_due,
-    reap, release, request_cancellation, resume_run, retry_run, set_pipeline_limit, set_pool_limit,
-    sweep_cancelled,
+    break_deadlocks, complete, decide, expand_part, fail, fold_tallies, open_questions, park_paused,
+    pause_run, promote_due, reap, release, request_cancellation, resume_run, retry_run, set_pipeline_limit,
+    set_pool_limit, sweep_cancelled,
 };
 
 use crate::bench::{Bench, LEASE, failure, final_failure, step, sub_run, success, unplanned};
@@ -115,20 +115,68 @@ async fn a_run_that_runs_again_waits_for_its_pipeline_like_a_new_one() {
     assert_eq!(bench.rows(&["place"]).await, 0);
 }
 
+/// One task for each of these keys, which let `capacity` tasks in.
+fn limited(step: NewStep, keys: &[&str], capacity: u32) -> NewStep {
+    let tasks = (0..).zip(keys).map(|(index, key)| NewTask {
+        index,
+        arguments: serde_json::Value::Null,
+        limit_key: Some((*key).to_owned()),
+        cache_key: None,
+    });
+    NewStep { limit: Limit { capacity: Some(capacity), rate: None }, tasks: Some(tasks.collect()), ..step }
+}
+
+#[tokio::test]
+async fn a_sub_run_that_waits_for_what_the_step_above_it_holds_fails_and_names_both() {
+    let bench = Bench::set_up().await;
+    let (mut worker, mut scheduler) = (bench.worker().await, bench.scheduler().await);
+    let outer = limited(sub_run("outer", 0, &[]), &["licence \"a\"", "licence \"a\""], 2);
+    let run = bench.start(&mut scheduler.connection, vec![outer]).await;
+    let inner = || limited(step("inner", 0, &[], 1), &["licence \"a\""], 2);
+    let first = scheduler.claim_one().await;
+    let middle =
+        bench.start_below(&mut scheduler.connection, first.lease, vec![sub_run("middle", 0, &[])]).await;
+    let waiting = scheduler.claim(10).await;
+    assert_eq!(waiting.len(), 2, "the other outer task, and the middle one");
+    let (second, below) = match &waiting[..] {
+        [a, b] if a.run == middle => (b, a),
+        [a, b] => (a, b),
+        _ => unreachable!("there are two"),
+    };
+    bench.start_below(&mut scheduler.connection, below.lease, vec![inner()]).await;
+    assert!(worker.claim(10).await.is_empty(), "both places are taken");
+    assert!(
+        break_deadlocks(&mut scheduler.connection).await.unwrap().is_empty(),
+        "one of them may be given up"
+    );
+
+    bench.start_below(&mut scheduler.connection, second.lease, vec![inner()]).await;
+    assert!(worker.claim(10).await.is_empty());
+    let broken = break_deadlocks(&mut scheduler.connection).await.unwrap();
+    assert_eq!(broken.len(), 1, "the place that this frees is enough for the other");
+    let error: String = sqlx::query_scalar("select error from queue.task where id = $1")
+        .bind(broken[0].raw())
+        .fetch_one(&mut worker.connection)
+        .await
+        .unwrap();
+    let named =
+        format!(r#"the limit "licence \"a\"": step outer of run {run}, which waits for this run, holds it"#);
+    assert!(error.contains(&named), "{error}");
+    assert!(
+        tale_queue::answer_knocks(&mut scheduler.connection).await.unwrap(),
+        "the step above gave its place up"
+    );
+    assert_eq!(worker.work_off().await.len(), 1);
+    assert!(break_deadlocks(&mut scheduler.connection).await.unwrap().is_empty());
+    assert_eq!(bench.state(run).await, RunState::Failed);
+    assert_eq!(bench.rows(&["admitted", "waiting", "ready", "lease"]).await, 0);
+}
+
 #[tokio::test]
 async fn a_task_that_waited_for_a_sub_run_or_an_answer_gives_up_its_place_when_it_ends() {
     let bench = Bench::set_up().await;
     let (mut worker, mut scheduler) = (bench.worker().await, bench.scheduler().await);
-    let limited = |task: NewStep| {
-        let tasks = (0..2).map(|index| NewTask {
-            index,
-            arguments: serde_json::Value::Null,
-            limit_key: Some("one".to_owned()),
-            cache_key: None,
-        });
-        let limit = Limit { capacity: Some(1), rate: None };
-        NewStep { limit, tasks: Some(tasks.collect()), ..task }
-    };
+    let limited = |task| limited(task, &["one", "one"], 1);
     bench.start(&mut scheduler.connection, vec![limited(sub_run("children", 0, &[]))]).await;
     for _ in 0..2 {
         let waiting = scheduler.claim_one().await;

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tale_primitives::{Amount, Digest, UtcDay};
 use tale_storage::NewArtifact;
-use tale_treasury::{Ruleset, compute, load_inputs, record_result};
+use tale_treasury::{EpochState, Ruleset, compute, load_inputs, record_result};
 use tale_worker::{Completion, Kind, TaskContext, TaskError};
 
-use super::{Arguments, refuse, rehearsal};
+use super::{Arguments, is_before, refuse};
 use crate::refusal;
 
 /// Computes the result from the sealed inputs and the ruleset: a pure function.
@@ -48,15 +48,16 @@ impl Kind for Compute {
     type Outputs = Outputs;
 
     async fn run(context: TaskContext, arguments: Arguments) -> Result<Completion<Outputs>, TaskError> {
-        let mut rehearsal = rehearsal(&context.database).await?;
-        let inputs = load_inputs(&mut rehearsal, arguments.epoch)
+        let changed = is_before(&context.database, arguments.epoch, EpochState::Computed).await?;
+        let mut connection = context.database.acquire().await.map_err(TaskError::retry)?;
+        let inputs = load_inputs(&mut connection, arguments.epoch)
             .await
             .map_err(refuse)?
             .ok_or_else(|| TaskError::fail(format!("epoch {} is not sealed", arguments.epoch)))?;
         let ruleset = Ruleset::load(inputs.ruleset()).map_err(refuse)?;
         let result = compute(&inputs, &ruleset).map_err(refuse)?;
-        let transition = record_result(&mut rehearsal, &result).await.map_err(refuse)?;
-        rehearsal.rollback().await.map_err(TaskError::retry)?;
+        // its connection is one that the acknowledgement may need
+        drop(connection);
         let bytes = result.to_json().map_err(refuse)?;
         let object = context.store.put(Bytes::from(bytes)).await.map_err(refusal::storage)?;
         let artifact = NewArtifact {
@@ -72,7 +73,7 @@ impl Kind for Compute {
             carried: result.carried,
             accounts: result.paid_accounts(),
             result_digest: result.digest().map_err(refuse)?,
-            changed: transition.changed,
+            changed,
         };
         Ok(Completion::of(outputs).artifact(artifact).effect(move |connection| {
             let result = result.clone();

@@ -1,7 +1,7 @@
 //! Kinds that close a settlement epoch; each step is idempotent, so that any of them may run again.
 //!
-//! A step rehearses its change in a transaction that it rolls back, to learn what its outputs will be, and hands the
-//! change itself to the acknowledgement as an effect.
+//! A step rehearses its change in a transaction that it rolls back, to learn what its outputs will be, unless a look at the
+//! epoch tells as much, and hands the change itself to the acknowledgement as an effect.
 
 mod accrue;
 mod compute;
@@ -25,6 +25,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{PgPool, Postgres, Transaction};
 use tale_primitives::UtcDay;
+use tale_treasury::{EpochState, find_epoch};
 use tale_worker::TaskError;
 
 use crate::refusal::treasury as refuse;
@@ -36,6 +37,14 @@ pub struct Arguments {
     /// The day to settle, `YYYY-MM-DD`.
     #[schemars(with = "String")]
     epoch: UtcDay,
+}
+
+/// Whether a day has yet to come to this state. A look is all that the outputs of a step need that takes long and answers
+/// nothing else: rehearsing it would take as long again.
+async fn is_before(database: &PgPool, day: UtcDay, state: EpochState) -> Result<bool, TaskError> {
+    let mut connection = database.acquire().await.map_err(TaskError::retry)?;
+    let epoch = find_epoch(&mut connection, day).await.map_err(refuse)?;
+    Ok(epoch.is_none_or(|epoch| epoch.state < state))
 }
 
 /// A transaction that ends in a rollback, unless somebody commits it.

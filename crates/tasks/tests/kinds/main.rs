@@ -5,6 +5,7 @@
 
 mod events;
 mod http;
+mod ledger;
 mod plant;
 mod secrets;
 mod server;

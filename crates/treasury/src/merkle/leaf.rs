@@ -3,7 +3,7 @@ use tale_primitives::{Address, Amount};
 /// The values of one leaf and how Solidity's `abi.encode` writes them.
 ///
 /// Only static types of one word: `address` and `uint256`.
-pub trait Leaf: Sized {
+pub trait Leaf: Sized + Sync {
     /// The Solidity types of the values, as a dump states them.
     const ENCODING: &'static [&'static str];
 

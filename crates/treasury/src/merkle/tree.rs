@@ -1,4 +1,9 @@
+use rayon::prelude::*;
+
 use super::{Leaf, MerkleError, MerkleHash};
+
+/// How many hashes one thread computes at least: fewer are not worth a second one.
+const HASHES_MIN: usize = 1024;
 
 /// A tree over leaves of one kind, in the order in which they were given.
 #[derive(Debug, Clone)]
@@ -16,14 +21,19 @@ impl<L: Leaf> MerkleTree<L> {
         if leaves.is_empty() {
             return Err(MerkleError::Empty);
         }
-        let mut words = Vec::with_capacity(32 * L::ENCODING.len());
-        let mut hashes: Vec<(MerkleHash, usize)> = Vec::with_capacity(leaves.len());
-        for (place, leaf) in leaves.iter().enumerate() {
-            words.clear();
-            leaf.abi_encode(&mut words);
-            hashes.push((MerkleHash::of_leaf(&words), place));
-        }
-        hashes.sort_unstable();
+        let words = || Vec::with_capacity(32 * L::ENCODING.len());
+        let mut hashes: Vec<(MerkleHash, usize)> = leaves
+            .par_iter()
+            .enumerate()
+            .with_min_len(HASHES_MIN)
+            .map_init(words, |words, (place, leaf)| {
+                words.clear();
+                leaf.abi_encode(words);
+                (MerkleHash::of_leaf(words), place)
+            })
+            .collect();
+        // no two are equal, so that every sort gives the same order
+        hashes.par_sort_unstable();
         if let Some(pair) = hashes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(MerkleError::Duplicate { first: pair[0].1, second: pair[1].1 });
         }
@@ -35,8 +45,17 @@ impl<L: Leaf> MerkleTree<L> {
             tree[nodes - 1 - rank] = hash;
             places[place] = nodes - 1 - rank;
         }
-        for parent in (0..leaves.len() - 1).rev() {
-            tree[parent] = MerkleHash::of_pair(&tree[2 * parent + 1], &tree[2 * parent + 2]);
+        // level by level from the lowest: the children of one are the beginning of what comes after it
+        let parents = leaves.len() - 1;
+        for depth in (0..parents.checked_ilog2().map_or(0, |deepest| deepest + 1)).rev() {
+            let (first, end) = ((1 << depth) - 1, (2 << depth) - 1);
+            let (above, below) = tree.split_at_mut(end);
+            let level = &mut above[first..end.min(parents)];
+            level
+                .par_iter_mut()
+                .zip(below.par_chunks_exact(2))
+                .with_min_len(HASHES_MIN)
+                .for_each(|(parent, children)| *parent = MerkleHash::of_pair(&children[0], &children[1]));
         }
         Ok(Self { leaves, tree, places })
     }
