@@ -14,6 +14,31 @@ pub enum ChainError {
     /// A text that is no private key.
     #[error("the key is not a private key: expected 64 hexadecimal digits")]
     NotAKey,
+    /// A distributor is to have a key that nobody has.
+    #[error("the {role} is nobody: the zero address")]
+    NobodysKey {
+        /// What it is for.
+        role: &'static str,
+    },
+    /// A distributor is to have one key for two roles.
+    #[error("{holder} is to be {role} and {other}: no key holds two roles")]
+    TwoRoles {
+        /// The key's address.
+        holder: Address,
+        /// One role.
+        role: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A distributor's roots are to wait for longer, or shorter, than the contract lets them.
+    #[error("a root cannot wait {seconds} s: from 1 s to 30 days")]
+    ActivationDelay {
+        /// How long.
+        seconds: u64,
+    },
+    /// This build has no compiled contracts.
+    #[error("the compiled contracts of this build cannot be read")]
+    NoArtefact,
     /// The endpoint cannot be reached, or answered with something else than JSON-RPC.
     #[error("{method} got no answer from the endpoint")]
     Transport {

@@ -3,6 +3,7 @@
 pub mod abi;
 mod artefact;
 mod claims;
+mod deployment;
 mod distributor;
 mod driver;
 mod endpoint;
@@ -18,6 +19,7 @@ mod words;
 
 pub use artefact::{CompiledContract, compiled_contract};
 pub use claims::{ReadClaims, read_claims};
+pub use deployment::{ACTIVATION_DELAY_MAX, Deployment};
 pub use distributor::DistributorContract;
 pub use driver::PublishOptions;
 pub use endpoint::{Endpoint, Transport, TransportError};

@@ -12,11 +12,8 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256, keccak256};
 use alloy_sol_types::{SolCall, SolConstructor, SolInterface, SolValue};
 use serde_json::{Value, json};
 use tale_chain::{
-    Key,
-    abi::{
-        Distributor::{self, DistributorErrors},
-        TestToken,
-    },
+    Deployment, Key,
+    abi::{Distributor::DistributorErrors, TestToken},
     compiled_contract,
 };
 
@@ -147,16 +144,21 @@ impl Node {
 
     async fn deploy(&self, name: &str, arguments: Vec<u8>) -> Address {
         let code = &compiled_contract(name).unwrap().bytecode;
-        let data = Bytes::from([code, &arguments[..]].concat());
+        self.create([code, &arguments[..]].concat().into()).await
+    }
+
+    async fn create(&self, data: Bytes) -> Address {
         let hash = self.rpc("eth_sendTransaction", json!([{ "from": account(OWNER), "data": data }])).await;
         let receipt = self.mined(&hash).await;
         serde_json::from_value(receipt["contractAddress"].clone()).unwrap()
     }
 
     pub async fn deploy_distributor(&self) -> Address {
-        let [owner, proposer, confirmer, guardian] = [OWNER, PROPOSER, CONFIRMER, GUARDIAN].map(account);
-        let call = Distributor::constructorCall { owner, proposer, confirmer, guardian, delay: DELAY };
-        self.deploy("Distributor", call.abi_encode()).await
+        let [owner, proposer, confirmer, guardian] = [OWNER, PROPOSER, CONFIRMER, GUARDIAN]
+            .map(|person| tale_primitives::Address::from_bytes(account(person).into_array()));
+        let activation_delay = Duration::from_secs(DELAY);
+        let deployment = Deployment { owner, proposer, confirmer, guardian, activation_delay };
+        self.create(deployment.creation_data().unwrap()).await
     }
 
     /// Puts the test's token at the address that the ruleset names.

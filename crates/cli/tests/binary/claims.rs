@@ -127,3 +127,39 @@ fn who_has_no_claim_gets_no_proof() {
     let both = ["claims", "proof", OTHER, "--tree", "tree.json", "--epoch", "2026-01-01"];
     place.tale(&both).failed(2, &["cannot be used with"]);
 }
+
+#[test]
+fn the_deployment_of_a_distributor_is_printed_for_any_wallet() {
+    let place = Place::new();
+    let third = "0x000000000000000000000000000000000000dEaD";
+    let keys = |guardian| {
+        [
+            "claims",
+            "deployment",
+            "--owner",
+            OTHER,
+            "--proposer",
+            ACCOUNT,
+            "--confirmer",
+            third,
+            "--guardian",
+            guardian,
+        ]
+    };
+    let printed = place.tale(&keys(TOKEN)).succeeded().stdout;
+    let arguments: Vec<&str> = keys(TOKEN).into_iter().chain(["--output", "json"]).collect();
+    let described = place.tale(&arguments).succeeded().json();
+    assert_eq!(described["data"], printed.trim_end());
+    assert_eq!(described["activation_delay_seconds"], 43_200);
+    let data = printed.trim_end().strip_prefix("0x").expect("hexadecimal digits");
+    assert!(
+        data.ends_with(&format!("{}{:064x}", TOKEN[2..].to_lowercase(), 43_200)),
+        "the arguments come last"
+    );
+    assert!(data.len() > 10_000 && data.bytes().all(|digit| digit.is_ascii_hexdigit()));
+
+    place.tale(&keys(ACCOUNT)).failed(2, &[ACCOUNT, "proposer and guardian", "two roles"]);
+    place.tale(&keys("0x0000000000000000000000000000000000000000")).failed(2, &["the guardian is nobody"]);
+    let arguments: Vec<&str> = keys(TOKEN).into_iter().chain(["--activation-delay", "2592001"]).collect();
+    place.tale(&arguments).failed(2, &["2592001", "1..=2592000"]);
+}

@@ -89,6 +89,7 @@ const COMMANDS: &[&str] = &[
     "claims tree",
     "claims proof",
     "claims verify",
+    "claims deployment",
     "claims publish",
     "revenue",
     "revenue check",
@@ -155,6 +156,10 @@ fn a_wrong_command_line_ends_with_code_2_and_a_hint() {
         (&["claims", "verify"], &["--tree <FILE>"]),
         (&["claims", "verify", "--tree", "x.json", "--accounts"], &["--rpc <URL>"]),
         (&["claims", "publish", "--contract", "0x12"], &["0x12", "40 hexadecimal digits"]),
+        (
+            &["claims", "deployment", "--owner", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"],
+            &["--guardian <ADDRESS>"],
+        ),
         (&["claims", "publish", "--finality", "0"], &["--finality", "1..=100000"]),
         (&["claims", "publish", "--key-secret", "../key"], &["not a secret's name"]),
         (

@@ -1,6 +1,7 @@
 //! `tale claims`: Merkle trees of what accounts may claim.
 
 mod contract;
+mod deployment;
 mod proof;
 mod publish;
 mod tree;
@@ -33,6 +34,8 @@ enum What {
     Proof(proof::Proof),
     /// Computes every hash of a tree again; with --rpc, asks the chain for its root.
     Verify(verify::Verify),
+    /// Prints the data of a transaction that deploys a distributor; needs neither a database nor a key.
+    Deployment(deployment::Deployment),
     /// Sends the root of a published epoch to its distributor, and waits until it is final.
     Publish(publish::Publish),
 }
@@ -51,6 +54,7 @@ impl Claims {
             What::Tree(tree) => tree.run(global)?,
             What::Proof(proof) => proof.run(global).await?,
             What::Verify(verify) => verify.run(global).await?,
+            What::Deployment(deployment) => deployment.run(global)?,
             What::Publish(publish) => publish.run(global).await?,
         }
         Ok(ExitCode::SUCCESS)
