@@ -1,7 +1,8 @@
 //! A seeded simulator of everything that can happen to a queue, with an auditor that keeps its own model.
 //!
 //! Random pipelines are worked off by workers and schedulers that die, wake up as zombies, forget what they were told
-//! and try again, while people pause, stop, limit, answer and retry. After every step the auditor compares the whole database with what it thinks must be there.
+//! and try again, while people pause, stop, limit, answer and retry. After every step the auditor compares the whole database
+//! with what it thinks must be there.
 //! `TALE_SEED=n` replays one seed, `TALE_SIMULATOR_SEEDS=n` runs the first n.
 
 // Helpers of tests fail like tests.
@@ -32,6 +33,8 @@ use crate::{
 
 /// How many seeds run at a time: as many as the machines that we test on have cores.
 const LANES: u64 = 2;
+/// After how many seeds a soak says how far it is.
+const SEEDS_OF_A_WORD: u64 = 500;
 /// How much happens to a world before it is left in peace.
 const STEPS: usize = 60;
 
@@ -48,6 +51,9 @@ async fn no_fault_loses_repeats_or_misplaces_a_task() {
             for seed in seeds {
                 let _notice = tale_testkit::announce_on_panic(seed);
                 simulate(seed, &database).await;
+                if (seed + 1).is_multiple_of(SEEDS_OF_A_WORD) {
+                    eprintln!("{} of {count} seeds", seed + 1);
+                }
             }
         }));
     }
