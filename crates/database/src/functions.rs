@@ -19,7 +19,7 @@ const FILES: &[(&str, &str)] = &[
     ("queue/expand.sql", include_str!("../../../sql/functions/queue/expand.sql")),
     ("queue/runs.sql", include_str!("../../../sql/functions/queue/runs.sql")),
     ("queue/control.sql", include_str!("../../../sql/functions/queue/control.sql")),
-    ("queue/deadlocks.sql", include_str!("../../../sql/functions/queue/deadlocks.sql")),
+    ("queue/deadlock.sql", include_str!("../../../sql/functions/queue/deadlock.sql")),
     ("queue/deadlines.sql", include_str!("../../../sql/functions/queue/deadlines.sql")),
     ("queue/retry.sql", include_str!("../../../sql/functions/queue/retry.sql")),
     ("queue/news.sql", include_str!("../../../sql/functions/queue/news.sql")),

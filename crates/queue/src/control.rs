@@ -113,12 +113,11 @@ pub async fn reconcile_gates(connection: &mut PgConnection, thoroughly: bool) ->
     Ok(entered > 0)
 }
 
-/// Fails one task of each limit whose places are all held by steps that wait for sub-runs which wait there themselves:
-/// none of them would ever go on. Returns those that failed. A reconciler.
-pub async fn break_deadlocks(connection: &mut PgConnection) -> Result<Vec<TaskId>, QueueError> {
-    let broken =
-        sqlx::query_file_scalar!("../../sql/queue/break_deadlocks.sql").fetch_one(connection).await?;
-    Ok(broken.into_iter().map(TaskId::from_raw).collect())
+/// Fails a task that waits for a limit whose places are all held by steps that wait for sub-runs which wait there
+/// themselves: none of them would ever go on. Returns it, or nothing where there is none. A reconciler.
+pub async fn break_deadlock(connection: &mut PgConnection) -> Result<Option<TaskId>, QueueError> {
+    let broken = sqlx::query_file_scalar!("../../sql/queue/break_deadlock.sql").fetch_one(connection).await?;
+    Ok(broken.map(TaskId::from_raw))
 }
 
 /// Opens gates at which acknowledgements of many limited tasks knocked; says whether there were any.

@@ -33,7 +33,7 @@ pub use cache::{
 };
 pub use claims::{ClaimedTask, Claimer, Lease};
 pub use control::{
-    Again, AuditEntry, Decision, OpenQuestion, Question, answer_knocks, await_approval, break_deadlocks,
+    Again, AuditEntry, Decision, OpenQuestion, Question, answer_knocks, await_approval, break_deadlock,
     decide, expire_approvals, open_questions, park_paused, pause_run, read_audit, reconcile_gates, record,
     request_cancellation, resume_run, retry_run, set_pipeline_limit, set_pipeline_paused, set_pool_limit,
     set_pool_paused, sweep_cancelled,

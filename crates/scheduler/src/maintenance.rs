@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tale_queue::{
-    QueueError, Wake, answer_knocks, break_deadlocks, expire_approvals, fold_run_tallies, fold_tallies,
+    QueueError, Wake, answer_knocks, break_deadlock, expire_approvals, fold_run_tallies, fold_tallies,
     park_paused, promote_due, reap, reconcile_gates, stop_overdue, sweep_cancelled,
 };
 use tokio::time;
@@ -85,7 +85,7 @@ impl Maintenance {
         if due.reaping {
             fold_run_tallies(&mut connection).await?;
             freed |= stop_overdue(&mut connection).await? > 0;
-            for task in break_deadlocks(&mut connection).await? {
+            while let Some(task) = break_deadlock(&mut connection).await? {
                 freed = true;
                 tracing::error!(%task, "the task would wait for ever for what a step above it holds, and fails");
             }

@@ -1,0 +1,1 @@
+select queue.break_deadlock() as broken

@@ -1,1 +1,0 @@
-select queue.break_deadlocks() as "broken!"
