@@ -13,8 +13,9 @@ mod triggers;
 
 use serde_json::json;
 use tale_queue::{RunFilter, RunState, list_runs};
+use tale_scheduler::SchedulerSettings;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, SHORT_LEASE};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn outputs_flow_from_step_to_step_through_a_fan_out_and_past_a_skipped_step() {
@@ -188,6 +189,33 @@ async fn a_sub_run_of_a_pipeline_that_is_missing_or_given_wrong_params_fails_its
         let error = report.tasks[0].error.as_deref().unwrap();
         assert!(error.contains(expected), "{error}");
     }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sub_run_that_would_wait_for_ever_for_what_its_parent_holds_fails_and_says_so() {
+    let engine = Engine::set_up(0).await;
+    engine.scheduler_with(SchedulerSettings { lease: SHORT_LEASE, ..SchedulerSettings::default() });
+    for (name, uses) in
+        [("inner", "test.echo, with: { value: 1 }"), ("outer", "pipeline, with: { pipeline: inner }")]
+    {
+        let text = format!(
+            "
+            pipeline: {name}
+            steps:
+              only: {{ uses: {uses}, limit: {{ key: licence, concurrency: 1 }} }}
+            "
+        );
+        engine.apply(&text).await;
+    }
+    let outer = engine.start("outer", json!({})).await;
+    assert_eq!(engine.end_of(outer).await.state, RunState::Failed);
+    let filter = RunFilter { with_sub_runs: true, limit: 100, ..RunFilter::default() };
+    let runs = list_runs(&mut engine.connection().await, &filter).await.unwrap();
+    let inner = runs.iter().find(|run| run.id != outer).expect("a sub-run");
+    let inner = engine.end_of(inner.id).await;
+    let error = inner.tasks[0].error.as_deref().unwrap();
+    assert!(error.contains(&format!(r#"the limit "licence": step only of run {outer}"#)), "{error}");
     engine.stop().await;
 }
 
