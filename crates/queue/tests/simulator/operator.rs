@@ -43,6 +43,8 @@ impl World {
     }
 
     async fn pause_or_resume(&mut self, run: usize) {
+        // what has ended and is not counted yet would be taken for open
+        self.verify().await;
         let id = self.auditor.runs[run].id;
         let model = &mut self.auditor.runs[run];
         if model.is_paused {

@@ -81,8 +81,8 @@ impl Proof {
             None => {
                 // while a root is in dispute, the one before it
                 claimable_epoch(&mut connection).await?.ok_or_else(|| {
-                    Failure::new("no epoch has been published yet")
-                        .help("`tale run nightly-settlement` settles a day; --tree reads a file instead")
+                    Failure::new("no epoch with claims has been published yet")
+                        .help("`tale epoch list` lists the epochs, `tale settle DAY` settles one; --tree reads a file instead")
                 })?
             }
         };
