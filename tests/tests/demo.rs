@@ -53,7 +53,7 @@ fn the_same_seed_gives_the_same_model_and_root_with_any_number_of_workers_and_ag
 #[test]
 fn a_data_directory_in_use_is_refused_with_the_name_of_who_has_it() {
     let home = Home::new();
-    let up = home.start(&["up", "--slots", "1"], "taleworks is up");
+    let up = home.start(&["up", "--slots", "1", "--no-schedules"], "taleworks is up");
     for command in ["demo", "up"] {
         let refused = home.run(&[command]);
         let message = String::from_utf8_lossy(&refused.stderr);

@@ -87,7 +87,8 @@ fn settle(home: &Home, outputs: &Value, url: &str) -> Result {
 /// Trains and settles with a worker process that is killed after each of these times and started again.
 fn trained_under(kills: &[Duration]) -> Result {
     let home = Home::new();
-    let up = home.start(&["up", "--slots", "0", "--lease-seconds", LEASE], "taleworks is up");
+    let up =
+        home.start(&["up", "--slots", "0", "--no-schedules", "--lease-seconds", LEASE], "taleworks is up");
     let worker = || home.start(&["worker", "--slots", "2", "--lease-seconds", LEASE], "worker of pool");
     import(&home);
     let run = train(&home);
@@ -127,7 +128,7 @@ fn a_database_that_is_stopped_and_started_during_a_run_changes_nothing() {
     let mut cluster = runtime.block_on(EmbeddedCluster::start(&directory)).unwrap();
     let url = cluster.url().to_owned();
     let home = Home::with_database(&url);
-    let up = home.start(&["up", "--slots", "2"], "taleworks is up");
+    let up = home.start(&["up", "--slots", "2", "--no-schedules"], "taleworks is up");
     import(&home);
     let run = train(&home);
     for pause in [200, 400, 800] {

@@ -23,6 +23,9 @@ use crate::{
 /// starts once.
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// Starts nothing by itself here: schedules and triggers wait for a scheduler that does, back-fills and runs go on.
+    #[arg(long, env = "TALE_NO_SCHEDULES")]
+    no_schedules: bool,
     #[command(flatten)]
     listening: Listening,
     /// How long a silent worker keeps its tasks, in seconds; the same as the workers'.
@@ -49,7 +52,7 @@ impl Serve {
             &EngineSettings {
                 pools: vec![],
                 scheduler: true,
-                schedules: true,
+                schedules: !self.no_schedules,
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs(10),
                 secrets_dir: None,

@@ -40,6 +40,9 @@ pub struct Up {
     /// How many bytes of an attempt's log are kept; how many more there were stands in its last line.
     #[arg(long, value_name = "BYTES", default_value_t = tale_worker::LOG_BYTES_MAX, env = "TALE_LOG_BYTES_MAX", value_parser = clap::value_parser!(u64).range(1024..=1 << 30))]
     log_bytes_max: u64,
+    /// Starts nothing by itself here: schedules and triggers wait for a scheduler that does, back-fills and runs go on.
+    #[arg(long, env = "TALE_NO_SCHEDULES")]
+    no_schedules: bool,
     #[command(flatten)]
     listening: Listening,
 }
@@ -67,7 +70,7 @@ impl Up {
                 pools: if slots == 0 { vec![] } else { vec![(self.pool.clone(), slots)] },
                 has: self.capacity.resources(),
                 scheduler: true,
-                schedules: true,
+                schedules: !self.no_schedules,
                 lease: Duration::from_secs_f64(self.lease_seconds),
                 grace: Duration::from_secs(10),
                 secrets_dir: self.secrets_dir.clone(),

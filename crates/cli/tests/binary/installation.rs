@@ -18,7 +18,8 @@ impl Up {
     pub fn start() -> Self {
         let place = Place::new();
         let mut child = place
-            .command(&["up", "--slots", "2", "--data-dir", "data"])
+            // what the clock starts would be in the way of what a test starts
+            .command(&["up", "--slots", "2", "--data-dir", "data", "--no-schedules"])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -71,7 +72,7 @@ fn an_installation_without_history_says_so_and_names_the_next_command() {
     up.tale(&["ledger", "journal", "1"]).failed(1, &["no journal 1", "tale ledger journals"]);
     up.tale(&["dataset", "show", "fashion"]).failed(2, &["no data set fashion", "tale dataset import"]);
     let account = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-    up.tale(&["claims", "proof", account]).failed(1, &["no epoch has been published", "--tree"]);
+    up.tale(&["claims", "proof", account]).failed(1, &["no epoch with claims has been published", "--tree"]);
     up.tale(&["claims", "proof", account, "--epoch", "2026-01-01"])
         .failed(2, &["2026-01-01", "tale epoch list"]);
     up.tale(&["pipeline", "plan", "nowhere"]).failed(2, &["nowhere", "hello"]);

@@ -123,7 +123,16 @@ async fn a_run_over_http_is_one_trace_from_the_caller_to_the_attempts_of_its_sub
     let place = Place::new();
     place.write("pipelines/outer.yaml", OUTER.replace("CALLED", &format!("{}/called", collector.url)));
     place.write("pipelines/inner.yaml", INNER);
-    let mut command = place.command(&["up", "--slots", "2", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
+    let mut command = place.command(&[
+        "up",
+        "--slots",
+        "2",
+        "--data-dir",
+        "data",
+        "--no-schedules",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
     command
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url)
         .env("OTEL_BSP_SCHEDULE_DELAY", "100")
