@@ -43,7 +43,7 @@ pub struct Run {
     /// Prints what the run would do, and starts nothing.
     #[arg(long, conflicts_with = "wait")]
     dry_run: bool,
-    /// Waits until the run ends, and ends with code 1 where it failed.
+    /// Waits until the run ends, and ends with code 1 where it failed; otherwise the code says whether it was started.
     #[arg(long)]
     wait: bool,
     /// The UTC day that the run is about, YYYY-MM-DD; today unless given.
@@ -134,6 +134,10 @@ impl Run {
                     output::json(outputs)?;
                 }
             }
+        }
+        if started.is_new && !self.wait {
+            // it was to be started, and that it was: how fast it went on from there changes no exit code
+            return Ok(ExitCode::SUCCESS);
         }
         if started.state == RunState::Failed {
             for failure in failures {
