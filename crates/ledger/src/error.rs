@@ -238,6 +238,15 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether the same call may succeed later: the database failed, if only at a member of a batch.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(_) => true,
+            Self::BatchRefused { source, .. } => source.is_transient(),
+            _ => false,
+        }
+    }
+
     /// Gives a violated constraint its meaning.
     pub(crate) fn of_posting(error: sqlx::Error, key: &str) -> Self {
         let database = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>());

@@ -254,8 +254,12 @@ fn more(count: u64) -> String {
 impl MonetizationError {
     /// Whether trying again may succeed where nothing else has changed: the database failed, whichever crate asked it, or
     /// another epoch was quicker, and the next attempt gathers what that one has left.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Ledger(LedgerError::Database(_)) | Self::EventsMoved { .. })
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::EventsMoved { .. } => true,
+            Self::Ledger(error) => error.is_transient(),
+            _ => false,
+        }
     }
 
     /// Gives a violated constraint of the events its meaning.

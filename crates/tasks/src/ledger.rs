@@ -40,8 +40,5 @@ impl Kind for Expire {
 }
 
 fn refuse(error: LedgerError) -> TaskError {
-    match error {
-        LedgerError::Database(_) => TaskError::retry(error),
-        _ => TaskError::fail(error),
-    }
+    if error.is_transient() { TaskError::retry(error) } else { TaskError::fail(error) }
 }

@@ -295,13 +295,12 @@ pub enum TreasuryError {
 
 impl TreasuryError {
     /// Whether trying again may succeed where nothing else has changed: the database failed, whichever crate asked it.
-    pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Database(_)
-                | Self::Ledger(LedgerError::Database(_))
-                | Self::Network(NetworkError::Database(_))
-        )
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(_) | Self::Network(NetworkError::Database(_)) => true,
+            Self::Ledger(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
@@ -314,6 +313,13 @@ mod tests {
         let lost = || sqlx::Error::PoolTimedOut;
         assert!(TreasuryError::from(lost()).is_transient());
         assert!(TreasuryError::from(LedgerError::Database(lost())).is_transient());
+        let member = LedgerError::BatchRefused {
+            batch: "a night".to_owned(),
+            place: 1,
+            key: "a journal".to_owned(),
+            source: Box::new(LedgerError::Database(lost())),
+        };
+        assert!(TreasuryError::from(member).is_transient());
         assert!(TreasuryError::from(NetworkError::Database(lost())).is_transient());
         assert!(!TreasuryError::from(LedgerError::NotAnAsset("1".to_owned())).is_transient());
     }

@@ -191,8 +191,12 @@ pub enum SaleError {
 
 impl SaleError {
     /// Whether trying again may succeed where nothing else has changed.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Ledger(LedgerError::Database(_)))
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Database(_) => true,
+            Self::Ledger(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
